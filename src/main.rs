@@ -1,0 +1,2 @@
+//! Xingka.
+fn main() {}
