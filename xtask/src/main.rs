@@ -1,2 +1,105 @@
-//! xtask.
-fn main() {}
+//! `cargo xtask`: one command for what a laptop and CI both do.
+#![allow(clippy::print_stdout, reason = "a build tool talks to its terminal")]
+
+mod tidy;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test         build the program and run every test (the README's second command)
+  ci           format, lints, docs, then test: what .ci/run calls
+  tidy         the project's own rules, as far as no compiler checks them
+  bench        the benchmarks, in release
+";
+
+fn main() -> ExitCode {
+    let command = env::args().nth(1).unwrap_or_default();
+    let done = match command.as_str() {
+        "test" => test(),
+        "ci" => ci(),
+        "tidy" => tidy::check(&root()),
+        "bench" => bench(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("xtask: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The project's root, from wherever it is run.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| ".".into(), Path::to_path_buf)
+}
+
+fn test() -> Result<(), String> {
+    needs("cc", "a C compiler: SQLite is built from source")?;
+    tidy::check(&root())?;
+    cargo(&["test", "--workspace", "--locked"])
+}
+
+fn ci() -> Result<(), String> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
+    documented()?;
+    test()
+}
+
+/// Docs build without a warning: every link leads somewhere.
+fn documented() -> Result<(), String> {
+    let args = ["doc", "--workspace", "--no-deps", "--locked"];
+    run(Command::new("cargo")
+        .args(args)
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn bench() -> Result<(), String> {
+    cargo(&["bench", "--locked"])
+}
+
+fn cargo(args: &[&str]) -> Result<(), String> {
+    run(Command::new("cargo").args(args))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    println!("> {command:?}");
+    let status = command
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {status}"))
+    }
+}
+
+/// Says what is missing and what it is for, instead of failing somewhere in the middle.
+fn needs(program: &str, what_for: &str) -> Result<(), String> {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if found {
+        Ok(())
+    } else {
+        Err(format!("`{program}` is missing: install {what_for}"))
+    }
+}

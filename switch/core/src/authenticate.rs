@@ -73,9 +73,9 @@ pub enum Admission<'m> {
     /// Decide it.
     New(Admitted<'m>),
     /// It came before: give the answer of the record at this place.
-    Repeat(Authentic<'m>, u64),
+    Repeat(u64),
     /// It can't be decided.
-    Refused(Authentic<'m>, Refusal),
+    Refused(Refusal),
 }
 
 impl<'m> Authentic<'m> {
@@ -84,17 +84,17 @@ impl<'m> Authentic<'m> {
         let asked = self.asked(hasher);
         let reversal = matches!(self.message.request, Request::Reversal(_));
         match ledger.seen(&asked.key, &asked.content) {
-            Seen::Repeat(sequence) => return Admission::Repeat(self, sequence),
+            Seen::Repeat(sequence) => return Admission::Repeat(sequence),
             // A second reversal is answered like the first, whatever it says.
-            Seen::OtherContent if !reversal => return Admission::Refused(self, Refusal::KeyReused),
+            Seen::OtherContent if !reversal => return Admission::Refused(Refusal::KeyReused),
             Seen::OtherContent | Seen::New => {}
         }
         // A reversal carries its original's batch, which may be an earlier one.
         if !reversal && asked.key.batch != ledger.open_batch(self.terminal.id) {
-            return Admission::Refused(self, Refusal::BatchOutOfStep);
+            return Admission::Refused(Refusal::BatchOutOfStep);
         }
         if too_late {
-            return Admission::Refused(self, Refusal::DeadlinePassed);
+            return Admission::Refused(Refusal::DeadlinePassed);
         }
         Admission::New(Admitted {
             authentic: self,

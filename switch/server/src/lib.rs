@@ -1,1 +1,27 @@
-//! stub
+//! The switch's edge: connections, the spine that takes a frame to its answer, and the
+//! service that keeps the node's memory true.
+//!
+//! * [`service`]: starts, watches and stops a node.
+//! * `connection`: one connection's frames in and answers out.
+//! * `spine`: frame, decode, authenticate, decide, record, respond.
+//! * `outgoing`: answers that wait for their record, and how they leave.
+//! * `node`: what all connections share.
+//! * `rebuild`: a node's memory, from its journal.
+//! * `security`: the one door for keys.
+//! * [`clock`], [`counters`].
+//!
+//! Decisions are made in `xingka-core`, bytes are read in `xingka-wire`; nothing here
+//! knows a rule or a field.
+
+pub mod service;
+mod connection;
+mod spine;
+mod outgoing;
+mod node;
+mod rebuild;
+mod security;
+pub mod clock;
+pub mod counters;
+
+pub use clock::Clock;
+pub use service::{Service, ServiceError, Settings};

@@ -21,7 +21,7 @@ pub use batch_upload::{BatchUpload, BatchUploadEnd};
 pub use counter_service::CounterService;
 pub use echo::Echo;
 pub use offline_upload::OfflineUpload;
-pub use parts::{Original, Origin, Presented};
+pub use parts::{Origin, Original, Presented};
 pub use purchase::Purchase;
 pub use refund::Refund;
 pub use reversal::Reversal;
@@ -33,6 +33,7 @@ pub use void::Void;
 
 use crate::fault::{Fault, FaultKind};
 use crate::fields::Fields;
+use crate::integrity::IntegrityRequest;
 use crate::mti::Mti;
 
 /// A request, recognised and with everything it needs.
@@ -85,7 +86,9 @@ impl<'a> Request<'a> {
             (200, void::KIND) => Void::decode(fields).map(Self::Void),
             (220, refund::KIND) => Refund::decode(fields).map(Self::Refund),
             (220, offline_upload::KIND) => OfflineUpload::decode(fields).map(Self::OfflineUpload),
-            (100, counter_service::KIND) => CounterService::decode(fields).map(Self::CounterService),
+            (100, counter_service::KIND) => {
+                CounterService::decode(fields).map(Self::CounterService)
+            }
             _ => Err(Fault::UNKNOWN_MESSAGE),
         }
     }
@@ -93,7 +96,11 @@ impl<'a> Request<'a> {
     /// Messages without a card: by type and network code.
     fn housekeeping(mti: Mti, fields: &Fields<'a>) -> Result<Self, Fault> {
         let digits = fields.digits(60).ok_or(Fault::missing(60))?;
-        let part = |from, count| digits.number_at(from, count).ok_or(Fault::new(60, FaultKind::Value));
+        let part = |from, count| {
+            digits
+                .number_at(from, count)
+                .ok_or(Fault::new(60, FaultKind::Value))
+        };
         match (mti.0, part(0, 2)?, part(8, 3)?) {
             (500, 0, 201) => Settlement::decode(fields).map(Self::Settlement),
             (320, 0, 201) => BatchUpload::decode(fields).map(Self::BatchUpload),
@@ -121,6 +128,20 @@ impl<'a> Request<'a> {
             Self::SignIn(message) => &message.origin,
             Self::SignOff(message) => &message.origin,
             Self::Echo(message) => &message.origin,
+        }
+    }
+
+    /// Field 57 of messages that have a card.
+    pub fn integrity(&self) -> Option<&IntegrityRequest<'a>> {
+        match self {
+            Self::StarInquiry(message) => Some(&message.presented.integrity),
+            Self::Purchase(message) => Some(&message.presented.integrity),
+            Self::Void(message) => Some(&message.presented.integrity),
+            Self::Refund(message) => Some(&message.presented.integrity),
+            Self::OfflineUpload(message) => Some(&message.presented.integrity),
+            Self::CounterService(message) => Some(&message.presented.integrity),
+            Self::Reversal(message) => Some(&message.presented.integrity),
+            _ => None,
         }
     }
 

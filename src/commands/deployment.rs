@@ -1,0 +1,75 @@
+//! What commands on a deployment share: its configuration and its store, opened.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use xingka_core::pan::CardHasher;
+use xingka_server::{Clock, Service, Settings};
+use xingka_store::Store;
+use xingka_store::journal::JournalReader;
+use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
+use xingka_store::vault::MasterKey;
+
+use crate::config::Config;
+
+/// A deployment's parts.
+pub struct Deployment {
+    pub config: Config,
+    pub store: Store,
+    pub master: MasterKey,
+    pub card_hasher: CardHasher,
+}
+
+impl Deployment {
+    /// Opens what a configuration file describes.
+    pub async fn open(file: &Path) -> Result<Self> {
+        let config = Config::load(file)?;
+        let master = config.master_key()?;
+        let card_hasher = config.card_hasher()?;
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
+        let store = Store::open(&config.store_url, true).await?;
+        Ok(Self {
+            config,
+            store,
+            master,
+            card_hasher,
+        })
+    }
+
+    /// The journal, to read it beside a node that may be writing it.
+    pub async fn journal(&self) -> Result<JournalReader> {
+        let path = self.config.journal_path();
+        anyhow::ensure!(
+            path.is_file(),
+            "there is no journal yet at {}: it begins with the first `xingka serve`",
+            path.display()
+        );
+        Ok(JournalReader::open(&path).await?)
+    }
+
+    /// What signs anchors.
+    pub fn anchor_key(&self) -> AnchorKey {
+        AnchorKey::new(&self.master.derive(ANCHOR_KEY_LABEL))
+    }
+
+    /// The clock of the deployment's zone.
+    pub fn clock(&self) -> Clock {
+        Clock::new(self.config.zone.clone())
+    }
+
+    /// Starts the node: from here on it answers.
+    pub async fn start(self) -> Result<Service> {
+        let settings = Settings {
+            node: 0,
+            listen: self.config.listen,
+            journal: self.config.journal_path(),
+            durability: self.config.durability,
+            zone: self.config.zone.clone(),
+            max_connections: self.config.max_connections,
+            idle_timeout: self.config.idle_timeout,
+            answer_deadline: self.config.answer_deadline,
+        };
+        Ok(Service::start(settings, self.store, self.master, self.card_hasher).await?)
+    }
+}

@@ -1,0 +1,212 @@
+//! `xingka load`: a load generator.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use xingka_wire::pan::Pan;
+
+use super::deployment::Deployment;
+use super::{JsonArg, init, output};
+use crate::city_maker::{self, Size};
+use crate::line;
+use crate::load::{self, Loader, Mix, Outcome, Plan};
+
+/// Make load: many terminals swiping at once
+#[derive(Args)]
+#[command(after_help = "Example: xingka load --terminals 1000 --seconds 10\n\n\
+    Without --config it makes its own city and node in a temporary folder. With --rate requests come \
+    at equal distances and latencies count from the intended start; without, each terminal sends when \
+    it has its answer.")]
+pub struct Load {
+    /// Terminals at once, each with one request outstanding
+    #[arg(long, value_name = "N")]
+    terminals: usize,
+    /// Requests a second over all terminals
+    #[arg(long, value_name = "PER_S")]
+    rate: Option<f64>,
+    /// For how long
+    #[arg(long, value_name = "S")]
+    seconds: f64,
+    /// What is asked
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Mix::Swipe)]
+    mix: Mix,
+    /// Which cards and amounts come in which order
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Swipe at this deployment, which must be serving
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A cards.csv whose `pan` column names the cards to swipe; for --config, which keeps no card numbers
+    #[arg(long, value_name = "FILE", requires = "config")]
+    cards: Option<PathBuf>,
+    /// The switch, where it isn't the one of the configuration
+    #[arg(long, value_name = "ADDR", requires = "config")]
+    host: Option<String>,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Load {
+    pub async fn run(self) -> Result<ExitCode> {
+        ensure!(self.terminals > 0, "--terminals must be 1 or more");
+        ensure!(
+            (0.1..=86_400.0).contains(&self.seconds),
+            "--seconds must be from 0.1 to 86400"
+        );
+        ensure!(
+            self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)),
+            "--rate must be from 0.1 to 1000000"
+        );
+        let outcome = match &self.config {
+            Some(config) => self.at(config).await?,
+            None => self.at_own_city().await?,
+        };
+        if self.json.json {
+            output::json(&outcome)?;
+        } else {
+            show(&outcome);
+        }
+        Ok(if outcome.errors > 0 {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        let duration = Duration::from_secs_f64(self.seconds);
+        Plan {
+            rate_per_s: self.rate,
+            duration,
+            mix: self.mix,
+            seed: self.seed,
+        }
+    }
+
+    async fn at(&self, config: &Path) -> Result<Outcome> {
+        let deployment = Deployment::open(config).await?;
+        let cards = match &self.cards {
+            Some(file) => read_cards(file)?,
+            // Nobody's, but well-formed: each is answered 14.
+            None => vec![Pan::from_ascii(b"6299990000000000012").context("a card")?],
+        };
+        let loaders = loaders(&deployment, self.terminals).await?;
+        let address = match &self.host {
+            Some(host) => line::resolve(host).await?,
+            None => deployment.config.listen,
+        };
+        load::run(address, loaders, Arc::new(cards), self.plan()).await
+    }
+
+    async fn at_own_city(&self) -> Result<Outcome> {
+        let folder = tempfile::tempdir().context("making a temporary folder")?;
+        let places = self.terminals.div_ceil(4).max(1);
+        let size = Size {
+            holders: 10_000,
+            shops: places,
+            halls: places.div_ceil(4),
+            terminals_each: 4,
+        };
+        let (deployment, cards) = make_city(folder.path(), size, self.seed).await?;
+        let loaders = loaders(&deployment, self.terminals).await?;
+        let service = deployment.start().await?;
+        let cards = cards
+            .iter()
+            .filter_map(|pan| Pan::from_ascii(pan.as_bytes()))
+            .collect();
+        let outcome = load::run(service.address(), loaders, Arc::new(cards), self.plan()).await;
+        service.stop().await?;
+        outcome
+    }
+}
+
+/// A deployment with a synthetic city in `folder`, on a free port of loopback.
+pub async fn make_city(
+    folder: &Path,
+    size: Size,
+    seed: u64,
+) -> Result<(Deployment, Vec<city_maker::Pan>)> {
+    let made = init::make(&folder.join("deployment")).await?;
+    let config = std::fs::read_to_string(&made.config)?;
+    let on_free_port = config.replacen("[switch]", "[switch]\nlisten = \"127.0.0.1:0\"", 1);
+    std::fs::write(&made.config, on_free_port)?;
+    let city = folder.join("city");
+    let cards = city_maker::make(&city, size, seed)?;
+    let deployment = Deployment::open(&made.config).await?;
+    let report = super::import::run(&deployment, &city, false).await?;
+    let rejected = report.files.iter().find(|file| file.rejected > 0);
+    ensure!(
+        rejected.is_none(),
+        "the synthetic city was rejected: {rejected:?}"
+    );
+    Ok((deployment, cards))
+}
+
+/// The deployment's terminals, their STANs counting on from a place no earlier run is likely
+/// to have left unused.
+async fn loaders(deployment: &Deployment, count: usize) -> Result<Vec<Loader>> {
+    let known = deployment.store.terminals().await?;
+    ensure!(
+        known.len() >= count,
+        "the city has {} terminals, fewer than --terminals {count}",
+        known.len()
+    );
+    let now_ms = deployment.clock().now().epoch_ms.unsigned_abs();
+    let first_stan = (now_ms / 10 % u64::from(xingka_terminal::LAST_STAN)) as u32 + 1;
+    let loaders = known.iter().take(count).map(|known| {
+        let terminal = line::terminal(known, &deployment.master, first_stan)?;
+        Ok(Loader {
+            terminal,
+            kind: known.terminal.merchant.kind,
+        })
+    });
+    loaders.collect()
+}
+
+fn read_cards(file: &Path) -> Result<Vec<Pan>> {
+    let mut reader =
+        csv::Reader::from_path(file).with_context(|| format!("reading {}", file.display()))?;
+    let headers = reader
+        .headers()
+        .with_context(|| format!("reading {}", file.display()))?;
+    let column = headers
+        .iter()
+        .position(|column| column.trim_start_matches('\u{feff}') == "pan");
+    let column = column.with_context(|| format!("{} has no column `pan`", file.display()))?;
+    let mut cards = Vec::new();
+    for (row, line) in reader.records().zip(2..) {
+        let row = row.with_context(|| format!("{}, line {line}", file.display()))?;
+        let pan = row
+            .get(column)
+            .and_then(|pan| Pan::from_ascii(pan.as_bytes()));
+        cards.push(pan.with_context(|| {
+            format!("{}, line {line}: `pan` is no card number", file.display())
+        })?);
+    }
+    ensure!(!cards.is_empty(), "{} has no cards", file.display());
+    Ok(cards)
+}
+
+fn show(outcome: &Outcome) {
+    let Outcome {
+        sent,
+        answered,
+        errors,
+        per_s,
+        p50_us,
+        p90_us,
+        p99_us,
+        p999_us,
+        max_us,
+    } = outcome;
+    output::line(format_args!(
+        "{sent} sent, {answered} answered, {errors} errors, {per_s} a second"
+    ));
+    output::line(format_args!(
+        "µs: half within {p50_us}, 90 % {p90_us}, 99 % {p99_us}, 99.9 % {p999_us}, longest {max_us}"
+    ));
+}

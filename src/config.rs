@@ -1,0 +1,413 @@
+//! The configuration: one TOML file, each key also in the environment.
+//!
+//! Everything has a default; a key that isn't known is an error that names the nearest
+//! one that is, before anything starts. A key whose part this version doesn't have is
+//! an error that says so, rather than a setting that does nothing.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use config::{Config as Layers, Environment, File, FileFormat, Value, ValueKind};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use xingka_core::pan::CardHasher;
+use xingka_store::journal::Durability;
+use xingka_store::vault::MasterKey;
+
+/// Every key, and what it needs that isn't there yet.
+const KEYS: &[(&str, Option<&str>)] = &[
+    ("data_dir", None),
+    ("timezone", None),
+    ("store.url", None),
+    ("redis.url", Some("Redis, which several nodes need")),
+    ("switch.listen", None),
+    ("switch.tls", Some("TLS")),
+    ("switch.tls.listen", Some("TLS")),
+    ("switch.tls.cert", Some("TLS")),
+    ("switch.tls.key", Some("TLS")),
+    ("switch.tls.client_ca", Some("TLS")),
+    ("switch.max_connections", None),
+    ("switch.idle_timeout_s", None),
+    ("switch.answer_deadline_ms", None),
+    ("api.listen", None),
+    ("journal.durability", None),
+    ("journal.interval_ms", None),
+    ("keys.master", None),
+    ("keys.card_hash", None),
+    ("bank", Some("bank links")),
+];
+
+/// The configuration file that `init` writes and every command reads by default.
+pub const FILE_NAME: &str = "xingka.toml";
+
+/// What the file and the environment say, with defaults filled in.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Settings {
+    data_dir: PathBuf,
+    timezone: String,
+    store: StoreSettings,
+    switch: SwitchSettings,
+    journal: JournalSettings,
+    keys: KeySettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StoreSettings {
+    url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct SwitchSettings {
+    listen: String,
+    max_connections: usize,
+    idle_timeout_s: u64,
+    answer_deadline_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct JournalSettings {
+    durability: String,
+    interval_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct KeySettings {
+    master: String,
+    card_hash: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            timezone: "Asia/Shanghai".into(),
+            store: StoreSettings::default(),
+            switch: SwitchSettings::default(),
+            journal: JournalSettings::default(),
+            keys: KeySettings::default(),
+        }
+    }
+}
+
+impl Default for SwitchSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8583".into(),
+            max_connections: 20_000,
+            idle_timeout_s: 300,
+            answer_deadline_ms: 3_000,
+        }
+    }
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            durability: "before-answer".into(),
+            interval_ms: None,
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self {
+            master: "file:master.key".into(),
+            card_hash: "file:card-hash.key".into(),
+        }
+    }
+}
+
+/// A deployment, checked: every path absolute or relative to where the program runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the configuration file is.
+    pub file: PathBuf,
+    /// The folder of journal, store and reject files.
+    pub data_dir: PathBuf,
+    /// The zone in which days, hours and card months are counted.
+    pub zone: TimeZone,
+    /// The central store.
+    pub store_url: String,
+    /// Where terminals connect.
+    pub listen: SocketAddr,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// After which a silent connection is closed.
+    pub idle_timeout: Duration,
+    /// From a request's arrival to the decision.
+    pub answer_deadline: Duration,
+    /// When an answer may leave.
+    pub durability: Durability,
+    master: KeySource,
+    card_hash: KeySource,
+}
+
+/// Where a key is to be found.
+#[derive(Debug, Clone)]
+enum KeySource {
+    File(PathBuf),
+    Environment(String),
+}
+
+impl Config {
+    /// Reads and checks a configuration file and the environment.
+    pub fn load(file: &Path) -> Result<Self> {
+        ensure!(
+            file.is_file(),
+            "there is no configuration file {}: name one with --config, or make one with `xingka init DIR`",
+            file.display()
+        );
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let settings = settings(&text).with_context(|| format!("in {}", file.display()))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        settings
+            .check(file, folder)
+            .with_context(|| format!("in {}", file.display()))
+    }
+
+    /// The node's journal.
+    pub fn journal_path(&self) -> PathBuf {
+        self.data_dir.join("journal.db")
+    }
+
+    /// Where imports leave what they rejected.
+    pub fn rejects_dir(&self) -> PathBuf {
+        self.data_dir.join("rejects")
+    }
+
+    /// Keys that lie in files.
+    pub fn key_files(&self) -> impl Iterator<Item = &Path> {
+        [&self.master, &self.card_hash]
+            .into_iter()
+            .filter_map(|source| match source {
+                KeySource::File(path) => Some(path.as_path()),
+                KeySource::Environment(_) => None,
+            })
+    }
+
+    /// The key that wraps others.
+    pub fn master_key(&self) -> Result<MasterKey> {
+        Ok(MasterKey::new(self.master.read("keys.master")?))
+    }
+
+    /// What card numbers are hashed with.
+    pub fn card_hasher(&self) -> Result<CardHasher> {
+        Ok(CardHasher::new(&self.card_hash.read("keys.card_hash")?))
+    }
+}
+
+/// Layers the file and the environment, and refuses unknown keys.
+fn settings(text: &str) -> Result<Settings> {
+    let file = Layers::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .build()?;
+    let mut keys = BTreeSet::new();
+    collect_keys("", &file.cache, &mut keys);
+    keys.iter().try_for_each(|key| check_key(key))?;
+    let environment = Environment::with_prefix("XINGKA")
+        .prefix_separator("_")
+        .separator("__")
+        .try_parsing(true);
+    let environment = environment.source(Some(known_variables()?));
+    let layers = Layers::builder()
+        .add_source(file)
+        .add_source(environment)
+        .build()?;
+    layers
+        .try_deserialize()
+        .map_err(|error| anyhow!("a value is wrong: {error}"))
+}
+
+fn collect_keys(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    match &value.kind {
+        // A section that is only named sets nothing.
+        ValueKind::Table(table) => table.iter().for_each(|(name, value)| {
+            let key = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            match &value.kind {
+                ValueKind::Table(inner) if inner.is_empty() && is_section(&key) => {}
+                _ => collect_keys(&key, value, keys),
+            }
+        }),
+        _ => {
+            keys.insert(path.to_owned());
+        }
+    }
+}
+
+fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|(key, _)| {
+        key.split_once('.')
+            .is_some_and(|(section, _)| section == name)
+    })
+}
+
+fn check_key(key: &str) -> Result<()> {
+    match KEYS.iter().find(|(known, _)| *known == key) {
+        Some((_, None)) => Ok(()),
+        Some((_, Some(part))) => {
+            bail!("the key `{key}` needs a part that this version doesn't have yet: {part}")
+        }
+        None => Err(unknown_key(key)),
+    }
+}
+
+fn unknown_key(key: &str) -> anyhow::Error {
+    let nearest = KEYS.iter().map(|(known, _)| *known).max_by(|a, b| {
+        let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
+        likeness(a).total_cmp(&likeness(b))
+    });
+    anyhow!(
+        "there is no key `{key}`; the nearest one is `{}`",
+        nearest.unwrap_or_default()
+    )
+}
+
+/// The `XINGKA_…` variables that name a key. Others may belong to scripts around the
+/// program, so they are left alone, with a word about it.
+fn known_variables() -> Result<config::Map<String, String>> {
+    let mut known = config::Map::new();
+    for (name, value) in std::env::vars() {
+        let Some(path) = name.strip_prefix("XINGKA_") else {
+            continue;
+        };
+        let key = path.to_lowercase().replace("__", ".");
+        if KEYS.iter().any(|(known, _)| *known == key) {
+            check_key(&key).with_context(|| format!("in the environment variable {name}"))?;
+            known.insert(name, value);
+        }
+    }
+    Ok(known)
+}
+
+impl Settings {
+    fn check(self, file: &Path, folder: &Path) -> Result<Config> {
+        let data_dir = folder.join(&self.data_dir);
+        Ok(Config {
+            file: file.to_owned(),
+            zone: zone(&self.timezone)?,
+            store_url: store_url(self.store.url.as_deref(), folder, &data_dir)?,
+            listen: self.switch.listen.parse().map_err(|_| {
+                bad(
+                    "switch.listen",
+                    &self.switch.listen,
+                    "an address and port such as 127.0.0.1:8583",
+                )
+            })?,
+            max_connections: at_least_one(
+                "switch.max_connections",
+                self.switch.max_connections as u64,
+            )? as usize,
+            idle_timeout: Duration::from_secs(at_least_one(
+                "switch.idle_timeout_s",
+                self.switch.idle_timeout_s,
+            )?),
+            answer_deadline: Duration::from_millis(at_least_one(
+                "switch.answer_deadline_ms",
+                self.switch.answer_deadline_ms,
+            )?),
+            durability: self.journal.durability()?,
+            master: KeySource::parse("keys.master", &self.keys.master, folder)?,
+            card_hash: KeySource::parse("keys.card_hash", &self.keys.card_hash, folder)?,
+            data_dir,
+        })
+    }
+}
+
+impl JournalSettings {
+    fn durability(&self) -> Result<Durability> {
+        match (self.durability.as_str(), self.interval_ms) {
+            ("before-answer", _) => Ok(Durability::BeforeAnswer),
+            ("interval", Some(ms @ 1..)) => Ok(Durability::Interval(Duration::from_millis(ms))),
+            ("interval", _) => {
+                bail!("`journal.durability = \"interval\"` needs `journal.interval_ms`, 1 or more")
+            }
+            (other, _) => Err(bad(
+                "journal.durability",
+                other,
+                "\"before-answer\" or \"interval\"",
+            )),
+        }
+    }
+}
+
+fn zone(name: &str) -> Result<TimeZone> {
+    TimeZone::get(name).map_err(|_| {
+        bad(
+            "timezone",
+            name,
+            "a name of the time zone database such as Asia/Shanghai",
+        )
+    })
+}
+
+fn store_url(url: Option<&str>, folder: &Path, data_dir: &Path) -> Result<String> {
+    let Some(url) = url else {
+        return Ok(format!("sqlite:{}", data_dir.join("xingka.db").display()));
+    };
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        bail!("the key `store.url` needs a part that this version doesn't have yet: PostgreSQL");
+    }
+    let path = url
+        .strip_prefix("sqlite:")
+        .ok_or_else(|| bad("store.url", url, "sqlite:PATH"))?;
+    Ok(format!(
+        "sqlite:{}",
+        folder.join(path.trim_start_matches("//")).display()
+    ))
+}
+
+fn at_least_one(key: &str, number: u64) -> Result<u64> {
+    if number == 0 {
+        Err(bad(key, "0", "1 or more"))
+    } else {
+        Ok(number)
+    }
+}
+
+fn bad(key: &str, value: &str, wanted: &str) -> anyhow::Error {
+    anyhow!("the key `{key}` is {value:?}, but must be {wanted}")
+}
+
+impl KeySource {
+    fn parse(key: &str, text: &str, folder: &Path) -> Result<Self> {
+        match text.split_once(':') {
+            Some(("file", path)) => Ok(Self::File(folder.join(path))),
+            Some(("env", name)) => Ok(Self::Environment(name.to_owned())),
+            // Not quoted: somebody may have put the key itself here.
+            _ => bail!("the key `{key}` must be file:PATH or env:NAME"),
+        }
+    }
+
+    fn read(&self, key: &str) -> Result<[u8; 32]> {
+        let text = match self {
+            Self::File(path) => std::fs::read_to_string(path).with_context(|| {
+                format!("reading {}, which the key `{key}` names", path.display())
+            })?,
+            Self::Environment(name) => std::env::var(name).with_context(|| {
+                format!("the environment variable {name}, which the key `{key}` names")
+            })?,
+        };
+        parse_key(text.trim())
+            .with_context(|| format!("what the key `{key}` names must hold 64 hexadecimal digits"))
+    }
+}
+
+fn parse_key(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text, &mut key).ok()?;
+    Some(key)
+}

@@ -1,0 +1,250 @@
+//! One connection: frames in, answers out, in order.
+//!
+//! Every complete frame in the buffer is handled before the next read, and answers that
+//! wait for the same commit are woken by it once and written together. While answers
+//! wait, reading goes on, up to a bound; a peer that doesn't take its answers isn't read
+//! from either.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use xingka_wire::dialect::{ASCII87, CUP, Dialect};
+use xingka_wire::frame::{Step, next_frame};
+
+use crate::node::Node;
+use crate::outgoing::Outgoing;
+
+/// Holds two of the longest frames.
+const INBOX_BYTES: usize = 8_448;
+
+/// Answers that may wait on one connection before it is read from again.
+const MAX_OUTGOING: usize = 1_024;
+
+/// From a frame's first byte to its last, and for writing answers.
+const PEER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Dropped frames after which a connection is closed.
+const MAX_DROPPED_FRAMES: u32 = 16;
+
+/// The dialects that may open a frame here.
+const DIALECTS: &[&Dialect] = &[&CUP, &ASCII87];
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The peer closed it, or the node is stopping.
+    Closed,
+    /// Silence, half a frame for too long, or answers not taken.
+    TooSlow,
+    /// Too much that isn't a frame.
+    Unframed,
+    /// The network failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+pub(crate) struct Connection {
+    node: Arc<Node>,
+    stream: TcpStream,
+    inbox: Inbox,
+    outgoing: VecDeque<Outgoing>,
+    stopping: watch::Receiver<bool>,
+    last_heard: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(node: Arc<Node>, stream: TcpStream, stopping: watch::Receiver<bool>) -> Self {
+        let inbox = Inbox::new();
+        Self {
+            node,
+            stream,
+            inbox,
+            outgoing: VecDeque::new(),
+            stopping,
+            last_heard: Instant::now(),
+        }
+    }
+
+    /// Serves until the peer goes, misbehaves, or the node stops.
+    pub(crate) async fn serve(mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.turn().await {
+                return ended;
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Ended> {
+        self.handle_frames()?;
+        self.send_ready().await?;
+        if *self.stopping.borrow() {
+            return self.drain().await;
+        }
+        let reads = self.outgoing.len() < MAX_OUTGOING;
+        let patience = self.patience();
+        let Self {
+            stream,
+            inbox,
+            outgoing,
+            stopping,
+            ..
+        } = self;
+        tokio::select! {
+            read = inbox.read(stream, patience), if reads => {
+                read?;
+                self.last_heard = Instant::now();
+            }
+            () = ready(outgoing.front()) => {}
+            _ = stopping.changed() => {}
+        }
+        Ok(())
+    }
+
+    /// Until when the peer has time for its next byte.
+    fn patience(&self) -> Instant {
+        match self.inbox.frame_since {
+            Some(since) => since + PEER_PATIENCE,
+            // Whoever waits for an answer isn't idle.
+            None if !self.outgoing.is_empty() => Instant::now() + self.node.settings.idle_timeout,
+            None => self.last_heard + self.node.settings.idle_timeout,
+        }
+    }
+
+    /// Handles every whole frame in the inbox.
+    fn handle_frames(&mut self) -> Result<(), Ended> {
+        while self.outgoing.len() < MAX_OUTGOING {
+            match next_frame(DIALECTS, self.inbox.unread()) {
+                Step::Frame(frame, consumed) => {
+                    let outgoing = self.node.answer(&frame, self.last_heard);
+                    self.outgoing.push_back(outgoing);
+                    self.inbox.consume(consumed);
+                }
+                Step::Dropped { skip, .. } => self.drop_frame(skip)?,
+                Step::NeedMore { .. } => break,
+            }
+        }
+        self.inbox.note_partial_frame(self.last_heard);
+        Ok(())
+    }
+
+    fn drop_frame(&mut self, skip: usize) -> Result<(), Ended> {
+        self.node.counters.frames_dropped.up();
+        self.inbox.dropped += 1;
+        if self.inbox.dropped >= MAX_DROPPED_FRAMES {
+            return Err(Ended::Unframed);
+        }
+        self.inbox.consume(skip);
+        Ok(())
+    }
+
+    /// Writes all answers at the front that no longer wait, in one go.
+    async fn send_ready(&mut self) -> Result<(), Ended> {
+        let mut bytes = Vec::new();
+        while self.outgoing.front().is_some_and(Outgoing::is_ready) {
+            if let Some(outgoing) = self.outgoing.pop_front() {
+                self.node.respond(outgoing, &mut bytes).await;
+            }
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match timeout(PEER_PATIENCE, self.stream.write_all(&bytes)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Ended::TooSlow),
+        }
+    }
+
+    /// No new work: answers what is in flight, then ends.
+    async fn drain(&mut self) -> Result<(), Ended> {
+        while !self.outgoing.is_empty() {
+            ready(self.outgoing.front()).await;
+            self.send_ready().await?;
+        }
+        self.stream.shutdown().await?;
+        Err(Ended::Closed)
+    }
+}
+
+/// Waits until the first answer can leave; forever where there is none.
+async fn ready(front: Option<&Outgoing>) {
+    match front {
+        Some(outgoing) => outgoing.ready().await,
+        None => pending().await,
+    }
+}
+
+/// Bytes read and not yet handled.
+struct Inbox {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Bytes of a dropped frame that haven't arrived yet.
+    skip: usize,
+    dropped: u32,
+    /// When the first byte of an unfinished frame came.
+    frame_since: Option<Instant>,
+}
+
+impl Inbox {
+    fn new() -> Self {
+        let bytes = vec![0; INBOX_BYTES].into_boxed_slice();
+        Self {
+            bytes,
+            start: 0,
+            end: 0,
+            skip: 0,
+            dropped: 0,
+            frame_since: None,
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn consume(&mut self, count: usize) {
+        let there = count.min(self.end - self.start);
+        self.start += there;
+        self.skip += count - there;
+        self.frame_since = None;
+    }
+
+    fn note_partial_frame(&mut self, now: Instant) {
+        if self.start == self.end && self.skip == 0 {
+            self.frame_since = None;
+        } else {
+            self.frame_since.get_or_insert(now);
+        }
+    }
+
+    /// Reads what there is, after making room. Nothing is lost when it is cancelled.
+    async fn read(&mut self, stream: &mut TcpStream, patience: Instant) -> Result<(), Ended> {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        let room = self.bytes.get_mut(self.end..).unwrap_or_default();
+        let count = timeout_at(patience, stream.read(room))
+            .await
+            .map_err(|_| Ended::TooSlow)??;
+        if count == 0 {
+            return Err(Ended::Closed);
+        }
+        self.end += count;
+        let skipped = self.skip.min(self.end);
+        self.skip -= skipped;
+        self.start += skipped;
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! What all connections of a node share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use xingka_core::ids::TerminalId;
+use xingka_core::ledger::Ledger;
+use xingka_core::pan::CardHasher;
+use xingka_core::respond::{Number, Stamp};
+use xingka_core::session::{Session, SessionKey};
+use xingka_core::time::Moment;
+use xingka_store::City;
+use xingka_store::journal::{Journal, JournalReader};
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::rebuild::{Memory, Sessions};
+use crate::security::SecurityModule;
+use crate::service::Settings;
+
+/// A node: the city, the journal, and what the journal adds up to.
+pub(crate) struct Node {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) city: City,
+    pub(crate) journal: Journal,
+    pub(crate) hasher: CardHasher,
+    pub(crate) security: SecurityModule,
+    pub(crate) counters: Counters,
+    /// Held while a request is decided and put into the journal, so that the journal's
+    /// order is the order in which decisions saw each other's effects.
+    ledger: Mutex<Ledger>,
+    sessions: RwLock<Sessions>,
+    /// For repeats: their answers are read back from the journal.
+    reader: tokio::sync::Mutex<JournalReader>,
+    unrecorded: AtomicU64,
+}
+
+impl Node {
+    pub(crate) fn new(
+        settings: Settings,
+        city: City,
+        hasher: CardHasher,
+        security: SecurityModule,
+        journal: (Journal, JournalReader),
+        memory: Memory,
+    ) -> Arc<Self> {
+        let clock = Clock::new(settings.zone.clone());
+        // Counted on from the clock, so that a restart doesn't begin again.
+        let unrecorded = AtomicU64::new(clock.now().epoch_ms.unsigned_abs() / 100);
+        let (journal, reader) = journal;
+        Arc::new(Self {
+            settings,
+            clock,
+            city,
+            journal,
+            hasher,
+            security,
+            counters: Counters::default(),
+            ledger: Mutex::new(memory.ledger),
+            sessions: RwLock::new(memory.sessions),
+            reader: tokio::sync::Mutex::new(reader),
+            unrecorded,
+        })
+    }
+
+    /// The ledger, alone.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A panic while it was held would have been in a decision, which changes nothing.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A terminal's session, if it is signed in.
+    pub(crate) fn session(&self, terminal: &TerminalId) -> Option<Session> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(terminal)?.session.clone()
+    }
+
+    /// The serial of a terminal's next sign-in.
+    pub(crate) fn next_serial(&self, terminal: &TerminalId) -> u32 {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions
+            .get(terminal)
+            .map_or(1, |keys| keys.serial.wrapping_add(1))
+    }
+
+    /// The session after a sign-in.
+    pub(crate) fn signed_in(&self, terminal: TerminalId, key: Arc<SessionKey>) {
+        let mut sessions = self
+            .sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let keys = sessions.entry(terminal).or_default();
+        keys.serial = key.serial;
+        keys.session = Some(Session::renewed(keys.session.as_ref(), key));
+    }
+
+    /// No session after a sign-off.
+    pub(crate) fn signed_off(&self, terminal: TerminalId) {
+        let mut sessions = self
+            .sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        sessions.entry(terminal).or_default().session = None;
+    }
+
+    /// A key verified a request: where it is the first one with it, the older keys' time begins
+    /// to run out.
+    pub(crate) fn confirm(
+        &self,
+        terminal: &TerminalId,
+        session: &Session,
+        serial: u32,
+        now: Moment,
+    ) {
+        if session.confirmed(serial, now.epoch_ms).is_none() {
+            return;
+        }
+        let mut sessions = self
+            .sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(keys) = sessions.get_mut(terminal) else {
+            return;
+        };
+        // Looked at again under the lock: a sign-in may have come in between.
+        if let Some(confirmed) = keys
+            .session
+            .as_ref()
+            .and_then(|session| session.confirmed(serial, now.epoch_ms))
+        {
+            keys.session = Some(confirmed);
+        }
+    }
+
+    /// Takes on the memory that was rebuilt from the journal.
+    pub(crate) fn replace_memory(&self, memory: Memory) {
+        let mut ledger = self.ledger();
+        *ledger = memory.ledger;
+        *self
+            .sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = memory.sessions;
+        self.journal.reopen(memory.head);
+    }
+
+    /// The journal, to read one record back.
+    pub(crate) async fn reader(&self) -> tokio::sync::MutexGuard<'_, JournalReader> {
+        self.reader.lock().await
+    }
+
+    /// The stamp of an answer that has no record.
+    pub(crate) fn unrecorded_stamp(&self) -> Stamp {
+        let number = self.unrecorded.fetch_add(1, Ordering::Relaxed);
+        Stamp {
+            at: self.clock.now(),
+            number: Number::Unrecorded(number),
+        }
+    }
+}

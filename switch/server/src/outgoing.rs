@@ -1,0 +1,192 @@
+//! Answers on their way out, and what they wait for.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use xingka_core::record::{Pending, Recorded};
+use xingka_core::respond::{Asked, refuse, respond};
+use xingka_core::session::SessionKey;
+use xingka_core::verdict::Refusal;
+use xingka_store::journal::Ticket;
+use xingka_wire::decode;
+use xingka_wire::dialect::Dialect;
+use xingka_wire::frame::Frame;
+use xingka_wire::mti::{Head, Mti};
+use zeroize::Zeroizing;
+
+use crate::node::Node;
+
+/// An answer on its way out.
+pub(crate) enum Outgoing {
+    /// A whole frame.
+    Ready(Vec<u8>),
+    /// Waits for its record's commit.
+    Recorded {
+        ticket: Ticket,
+        pending: Pending,
+        envelope: Envelope,
+    },
+    /// The answer of an earlier record, which may not be committed yet itself.
+    Repeat {
+        sequence: u64,
+        ticket: Option<Ticket>,
+        envelope: Envelope,
+    },
+    /// Nothing can be said.
+    Nothing,
+}
+
+/// What an answer needs to be sealed once its record is there.
+pub(crate) struct Envelope {
+    dialect: &'static Dialect,
+    head: Head,
+    mti: Mti,
+    key: Option<Arc<SessionKey>>,
+    /// Until when it may leave as what was decided.
+    deadline: Instant,
+    /// The request, to say 96 to when the record doesn't come.
+    request: Zeroizing<Vec<u8>>,
+}
+
+impl Envelope {
+    /// For the answer to a message that came in `frame`.
+    pub(crate) fn new(frame: &Frame<'_>, key: Option<Arc<SessionKey>>, deadline: Instant) -> Self {
+        let request = Zeroizing::new(frame.body.to_vec());
+        Self {
+            dialect: frame.dialect,
+            head: frame.head,
+            mti: frame.mti,
+            key,
+            deadline,
+            request,
+        }
+    }
+
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            dialect: self.dialect,
+            head: self.head,
+            mti: self.mti,
+            body: &self.request,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Waits until it can leave: its record is committed, or its deadline has passed.
+    pub(crate) async fn ready(&self) {
+        if let Some((ticket, envelope)) = self.waiting() {
+            // Either way it leaves now; which, `respond` looks up.
+            let _ = timeout_at(envelope.deadline, ticket.committed()).await;
+        }
+    }
+
+    /// Whether it can leave now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.waiting().is_none_or(|(ticket, envelope)| {
+            ticket.outcome().is_some() || envelope.deadline <= Instant::now()
+        })
+    }
+
+    fn waiting(&self) -> Option<(&Ticket, &Envelope)> {
+        match self {
+            Self::Recorded {
+                ticket, envelope, ..
+            } => Some((ticket, envelope)),
+            Self::Repeat {
+                ticket, envelope, ..
+            } => ticket.as_ref().map(|ticket| (ticket, envelope)),
+            Self::Ready(_) | Self::Nothing => None,
+        }
+    }
+}
+
+impl Node {
+    /// Appends the answer's frame to `bytes`.
+    pub(crate) async fn respond(&self, outgoing: Outgoing, bytes: &mut Vec<u8>) {
+        let (recorded, envelope) = match outgoing {
+            Outgoing::Ready(frame) => return self.send(&frame, bytes),
+            Outgoing::Nothing => return,
+            Outgoing::Recorded {
+                ticket,
+                pending,
+                envelope,
+            } => {
+                self.counters.decided.up();
+                let receipt = ticket.outcome().and_then(Result::ok);
+                (
+                    receipt.and_then(|receipt| pending.committed(receipt)),
+                    envelope,
+                )
+            }
+            Outgoing::Repeat {
+                sequence,
+                ticket,
+                envelope,
+            } => {
+                let committed = ticket.is_none_or(|ticket| matches!(ticket.outcome(), Some(Ok(_))));
+                (
+                    if committed {
+                        self.read_back(sequence).await
+                    } else {
+                        None
+                    },
+                    envelope,
+                )
+            }
+        };
+        let sealed = recorded.and_then(|recorded| {
+            respond(
+                &recorded,
+                envelope.dialect,
+                envelope.head,
+                envelope.key.as_deref(),
+            )
+            .ok()
+        });
+        match sealed {
+            Some(frame) => self.send(&frame, bytes),
+            None => {
+                self.counters.unrecorded.up();
+                self.send(&self.malfunction(&envelope), bytes);
+            }
+        }
+    }
+
+    fn send(&self, frame: &[u8], bytes: &mut Vec<u8>) {
+        self.counters.answered.up();
+        bytes.extend_from_slice(frame);
+    }
+
+    /// 96: what became of the request, the terminal learns by repeating or reversing it.
+    fn malfunction(&self, envelope: &Envelope) -> Vec<u8> {
+        let frame = envelope.frame();
+        // It was decoded before; if it can't be now, there is nothing left to say.
+        let Ok(message) = decode(&frame) else {
+            return Vec::new();
+        };
+        let asked = Asked {
+            mti: message.mti,
+            fields: &message.fields,
+        };
+        let key = envelope.key.as_deref();
+        refuse(
+            asked,
+            message.head,
+            Refusal::Malfunction,
+            self.unrecorded_stamp(),
+            key,
+        )
+        .unwrap_or_default()
+    }
+
+    async fn read_back(&self, sequence: u64) -> Option<Recorded> {
+        match self.reader().await.record(sequence).await {
+            Ok(record) => record.as_ref().map(Recorded::read_back),
+            Err(error) => {
+                tracing::error!(sequence, %error, "a repeat's answer can't be read back");
+                None
+            }
+        }
+    }
+}

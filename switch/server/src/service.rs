@@ -1,0 +1,333 @@
+//! A running node: listens, keeps its memory true, stops cleanly.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use xingka_core::pan::CardHasher;
+use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
+use xingka_store::journal::{Durability, Journal, JournalError, JournalReader};
+use xingka_store::vault::MasterKey;
+use xingka_store::{City, Store, StoreError};
+
+use crate::connection::{Connection, Ended};
+use crate::node::Node;
+use crate::rebuild::rebuild;
+use crate::security::SecurityModule;
+
+/// How often the store is asked for changes: a change made anywhere must be in force
+/// within a second.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(200);
+
+/// How often the journal's head is anchored, where it moved.
+const ANCHOR_EVERY: Duration = Duration::from_secs(5);
+
+/// How long connections have to take their last answers when the node stops.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(6);
+
+/// What a node is told to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its number among the deployment's nodes, below 4,096.
+    pub node: u16,
+    /// Where terminals connect.
+    pub listen: SocketAddr,
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// When an answer may leave.
+    pub durability: Durability,
+    /// The zone of days and hours.
+    pub zone: TimeZone,
+    /// Connections at a time; more are closed at once.
+    pub max_connections: usize,
+    /// After which a silent connection is closed.
+    pub idle_timeout: Duration,
+    /// From a request's arrival to the decision, and to its answer.
+    pub answer_deadline: Duration,
+}
+
+/// Why a node can't start or stop.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// Its address can't be had.
+    #[error("can't listen on {address}: {source}; choose another address with `switch.listen`")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The journal can't be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A node that answers.
+pub struct Service {
+    node: Arc<Node>,
+    address: SocketAddr,
+    anchors: Anchors,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+    keeping: JoinSet<()>,
+}
+
+impl Service {
+    /// Rebuilds the node's memory and begins to answer.
+    pub async fn start(
+        settings: Settings,
+        store: Store,
+        master: MasterKey,
+        hasher: CardHasher,
+    ) -> Result<Self, ServiceError> {
+        store.check_keys(&master, &hasher).await?;
+        let anchor_key = AnchorKey::new(&master.derive(ANCHOR_KEY_LABEL));
+        let security = SecurityModule::new(master);
+        let city = City::load(&store).await?;
+        Journal::create(&settings.journal, settings.node).await?;
+        let memory = rebuild(&settings.journal, &city, &security).await?;
+        let journal = Journal::start(
+            &settings.journal,
+            settings.node,
+            memory.head,
+            settings.durability,
+        )?;
+        let reader = JournalReader::open(&settings.journal).await?;
+        let (listener, address) = listen(settings.listen).await?;
+        if let Durability::Interval(interval) = settings.durability {
+            tracing::warn!(
+                ?interval,
+                "answers leave before they are recorded; a crash may lose the last interval"
+            );
+        }
+        let node = Node::new(settings, city, hasher, security, (journal, reader), memory);
+        let (stop, stopping) = watch::channel(false);
+        let store = Arc::new(store);
+        let anchors = Anchors {
+            node: node.clone(),
+            store: store.clone(),
+            key: anchor_key,
+        };
+        let keeping = keep(&node, &store, &anchors);
+        let accepting = tokio::spawn(accept(node.clone(), listener, stopping));
+        Ok(Self {
+            node,
+            address,
+            anchors,
+            stop,
+            accepting,
+            keeping,
+        })
+    }
+
+    /// Where terminals connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Commits of the journal so far.
+    pub fn commits(&self) -> u64 {
+        self.node.journal.commits()
+    }
+
+    /// No new work; answers what is in flight; anchors and closes the journal.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        let Self {
+            node,
+            anchors,
+            stop,
+            accepting,
+            mut keeping,
+            ..
+        } = self;
+        // Nobody listening means that nobody is left to stop.
+        let _ = stop.send(true);
+        let _ = accepting.await;
+        node.journal.flush().await;
+        anchors.anchor().await?;
+        keeping.shutdown().await;
+        tracing::info!("stopped: {}", node.counters);
+        drop(anchors);
+        match Arc::try_unwrap(node) {
+            Ok(node) => Ok(node.journal.close().await?),
+            // A connection that outlived its patience; the journal is flushed already.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
+    let failed = |source| ServiceError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The tasks that keep a node's memory true while it answers.
+fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> {
+    let mut keeping = JoinSet::new();
+    let (for_changes, for_recovery, anchors) = (node.clone(), node.clone(), anchors.clone());
+    let store = store.clone();
+    keeping.spawn(every(CATCH_UP_EVERY, move || {
+        let (node, store) = (for_changes.clone(), store.clone());
+        async move {
+            if let Err(error) = node.city.catch_up(&store).await {
+                tracing::error!(%error, "changes in the store can't be read; trying again");
+            }
+        }
+    }));
+    keeping.spawn(every(ANCHOR_EVERY, move || {
+        let anchors = anchors.clone();
+        async move {
+            if let Err(error) = anchors.anchor().await {
+                tracing::error!(%error, "the journal can't be anchored; trying again");
+            }
+        }
+    }));
+    keeping.spawn(recover(for_recovery));
+    keeping
+}
+
+async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() -> F) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        work().await;
+    }
+}
+
+/// After a commit failed and writing works again: memory is rebuilt from what the journal
+/// really holds, and the node answers again.
+async fn recover(node: Arc<Node>) {
+    loop {
+        node.journal.writable_again().await;
+        match rebuild(&node.settings.journal, &node.city, &node.security).await {
+            Ok(memory) => {
+                node.replace_memory(memory);
+                tracing::info!("the journal can be written again; the node answers");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal can't be read back; trying again");
+                tokio::time::sleep(CATCH_UP_EVERY).await;
+            }
+        }
+    }
+}
+
+/// Signs the journal's head into the central store.
+#[derive(Clone)]
+struct Anchors {
+    node: Arc<Node>,
+    store: Arc<Store>,
+    key: AnchorKey,
+}
+
+impl Anchors {
+    async fn anchor(&self) -> Result<(), StoreError> {
+        let head = self.node.journal.head();
+        let (sequence, hash) = head;
+        let newest = self
+            .store
+            .anchors()
+            .await?
+            .into_iter()
+            .map(|anchor| anchor.sequence)
+            .max();
+        if newest.unwrap_or(0) >= sequence {
+            return Ok(());
+        }
+        let anchor = self.key.sign(
+            self.node.settings.node,
+            head,
+            self.node.clock.now().epoch_ms,
+        );
+        self.store.write_anchor(&anchor).await?;
+        tracing::info!(sequence, %hash, "anchored");
+        Ok(())
+    }
+}
+
+/// Accepts connections until the node stops, then waits for those there are.
+async fn accept(node: Arc<Node>, listener: TcpListener, stopping: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(node.settings.max_connections));
+    let mut connections = JoinSet::new();
+    let mut stop = stopping.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => admit(&node, stream, &room, &stopping, &mut connections),
+                // Out of descriptors, say: wait for some to come back.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection can't be accepted");
+                    tokio::time::sleep(CATCH_UP_EVERY).await;
+                }
+            },
+            // Ended connections are let go of as they end.
+            Some(_) = connections.join_next() => {}
+            _ = stop.changed() => break,
+        }
+    }
+    drop(listener);
+    let drained = timeout(DRAIN_PATIENCE, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+    if drained.is_err() {
+        tracing::warn!(
+            left = connections.len(),
+            "connections that don't take their answers are cut"
+        );
+        connections.shutdown().await;
+    }
+}
+
+fn admit(
+    node: &Arc<Node>,
+    stream: TcpStream,
+    room: &Arc<Semaphore>,
+    stopping: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) {
+    let Ok(place) = room.clone().try_acquire_owned() else {
+        node.counters.connections_refused.up();
+        return;
+    };
+    // Answers are written whole; waiting for more to send would only make them late.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before it began");
+        return;
+    }
+    connections.spawn(serve(node.clone(), stream, stopping.clone(), place));
+}
+
+async fn serve(
+    node: Arc<Node>,
+    stream: TcpStream,
+    stopping: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    node.counters.connections.up();
+    match Connection::new(node.clone(), stream, stopping)
+        .serve()
+        .await
+    {
+        Ended::Closed => {}
+        Ended::TooSlow => node.counters.connections_too_slow.up(),
+        Ended::Unframed => node.counters.connections_unframed.up(),
+        Ended::Io(error) => tracing::debug!(%error, "a connection broke"),
+    }
+    node.counters.connections.gauge_down();
+}

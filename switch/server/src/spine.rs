@@ -1,0 +1,384 @@
+//! The spine: frame, decode, authenticate, decide, record, respond.
+//!
+//! One request's way, in these words and this order. `frame` happened in the connection;
+//! what is left here ends in an [`Outgoing`]: an answer that can leave, or one that waits for
+//! its record's commit.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use xingka_core::authenticate::{
+    Admission, Admitted, Authentic, Identified, Refused, authenticate, identify,
+};
+use xingka_core::city::Terminal;
+use xingka_core::decide::decide;
+use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
+use xingka_core::ids::{DecisionId, TerminalId};
+use xingka_core::ledger::Ledger;
+use xingka_core::record::{
+    Capsule, Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe,
+};
+use xingka_core::respond::{Asked, echo, refuse};
+use xingka_core::rules::RuleBook;
+use xingka_core::session::SessionKey;
+use xingka_core::time::Moment;
+use xingka_core::verdict::Refusal;
+use xingka_store::journal::Appender;
+use xingka_wire::code::ResponseCode;
+use xingka_wire::encode::EncodeFault;
+use xingka_wire::fields::Fields;
+use xingka_wire::frame::Frame;
+use xingka_wire::messages::{Request, SignIn};
+use xingka_wire::mti::Head;
+use xingka_wire::{Malformed, Message, decode};
+
+use crate::node::Node;
+use crate::outgoing::{Envelope, Outgoing};
+
+/// A request that gets an answer without a record.
+struct Unrecorded {
+    refusal: Refusal,
+    key: Option<Arc<SessionKey>>,
+}
+
+impl From<Refused> for Unrecorded {
+    fn from(Refused { refusal, key }: Refused) -> Self {
+        Self { refusal, key }
+    }
+}
+
+impl Unrecorded {
+    fn new(refusal: Refusal, key: &Arc<SessionKey>) -> Self {
+        Self {
+            refusal,
+            key: Some(key.clone()),
+        }
+    }
+}
+
+impl Node {
+    /// Takes one frame to its answer.
+    pub(crate) fn answer(&self, frame: &Frame<'_>, arrived: Instant) -> Outgoing {
+        let message = match decode(frame) {
+            Ok(message) => message,
+            Err(malformed) => return self.refuse_malformed(&malformed),
+        };
+        let (mti, head, fields) = (message.mti, message.head, message.fields);
+        let asked = Asked {
+            mti,
+            fields: &fields,
+        };
+        let handled = if message.request.is_housekeeping() {
+            self.housekeeping(message, frame)
+        } else {
+            self.transaction(message, frame, arrived)
+        };
+        handled.unwrap_or_else(|Unrecorded { refusal, key }| {
+            self.refuse(asked, head, refusal, key.as_deref())
+        })
+    }
+
+    /// A message with a MAC.
+    fn transaction(
+        &self,
+        message: Message<'_>,
+        frame: &Frame<'_>,
+        arrived: Instant,
+    ) -> Result<Outgoing, Unrecorded> {
+        let now = self.clock.now();
+        let deadline = arrived + self.settings.answer_deadline;
+        let authentic = self.authenticate(message, now)?;
+        let key = authentic.key().clone();
+        let facts = Outside::gather(self, authentic.message());
+
+        let mut ledger = self.ledger();
+        let too_late = Instant::now() > deadline;
+        let admitted = match authentic.admit(&ledger, &self.hasher, too_late) {
+            Admission::New(admitted) => admitted,
+            Admission::Repeat(sequence) => {
+                drop(ledger);
+                let envelope = Envelope::new(frame, Some(key), deadline);
+                return Ok(self.repeat(sequence, envelope));
+            }
+            Admission::Refused(refusal) => return Err(Unrecorded::new(refusal, &key)),
+        };
+        let mut journal = self.journal.appender();
+        let broken = |_| Unrecorded::new(Refusal::Malfunction, &key);
+        journal.ready().map_err(|_| broken(()))?;
+        let prepared = match (facts, &admitted.authentic().message().request) {
+            (Some(outside), _) => {
+                outside.decide(&admitted, &ledger, now, &journal, self.settings.node)
+            }
+            (None, Request::Reversal(_)) => self.reverse(&admitted, &ledger, now, &journal),
+            (None, _) => return Err(Unrecorded::new(Refusal::NotServed, &key)),
+        };
+        let (record, pending) = prepared.map_err(|_| broken(()))?;
+        let ticket = journal.append(&record).map_err(|_| broken(()))?;
+        ledger.apply(pending.sequence(), &record);
+        drop((journal, ledger));
+
+        Ok(Outgoing::Recorded {
+            ticket,
+            pending,
+            envelope: Envelope::new(frame, Some(key), deadline),
+        })
+    }
+
+    fn authenticate<'m>(
+        &self,
+        message: Message<'m>,
+        now: Moment,
+    ) -> Result<Authentic<'m>, Unrecorded> {
+        let id = TerminalId(message.request.origin().terminal);
+        let session = self.session(&id);
+        let authentic = authenticate(message, self.terminal(&id), session.as_ref(), now.epoch_ms)?;
+        if let Some(session) = &session {
+            self.confirm(&id, session, authentic.key().serial, now);
+        }
+        Ok(authentic)
+    }
+
+    fn terminal(&self, id: &TerminalId) -> Option<Terminal> {
+        self.city.terminal(id).map(|known| known.terminal)
+    }
+
+    fn reverse(
+        &self,
+        admitted: &Admitted<'_>,
+        ledger: &Ledger,
+        now: Moment,
+        journal: &Appender<'_>,
+    ) -> Result<Prepared, EncodeFault> {
+        self.counters.reversed.up();
+        record_reversal(
+            admitted,
+            now,
+            ledger.originals(&admitted.asked().key),
+            journal.next_sequence(),
+        )
+    }
+
+    fn repeat(&self, sequence: u64, envelope: Envelope) -> Outgoing {
+        self.counters.repeats.up();
+        let ticket = self.journal.appender().ticket(sequence);
+        Outgoing::Repeat {
+            sequence,
+            ticket,
+            envelope,
+        }
+    }
+
+    /// 08xx: no MAC, no repeats, no batch.
+    fn housekeeping(
+        &self,
+        message: Message<'_>,
+        frame: &Frame<'_>,
+    ) -> Result<Outgoing, Unrecorded> {
+        let id = TerminalId(message.request.origin().terminal);
+        let request = message.request.clone();
+        let identified = identify(message, self.terminal(&id))?;
+        match request {
+            Request::SignIn(sign_in) => self.sign_in(&identified, &sign_in, frame),
+            Request::SignOff(_) => self.sign_off(&identified, frame),
+            _ => Ok(self.echo(identified.message())),
+        }
+    }
+
+    fn sign_in(
+        &self,
+        identified: &Identified<'_>,
+        sign_in: &SignIn,
+        frame: &Frame<'_>,
+    ) -> Result<Outgoing, Unrecorded> {
+        let refused = |refusal| Unrecorded { refusal, key: None };
+        let id = identified.terminal().id;
+        let known = self
+            .city
+            .terminal(&id)
+            .ok_or(refused(Refusal::UnknownTerminal))?;
+        if sign_in.layout.mac_key_bytes(known.terminal.mac).is_none() {
+            return Err(refused(Refusal::NotPermitted));
+        }
+        let now = self.clock.now();
+        let ledger = self.ledger();
+        let made = self
+            .security
+            .make_session_keys(&known, sign_in.layout, self.next_serial(&id));
+        let (keys, session_key) = made.map_err(|fault| {
+            tracing::error!(terminal = %id, %fault, "no session keys could be made");
+            refused(Refusal::Malfunction)
+        })?;
+        let batch = ledger.open_batch(id);
+        let outgoing = self.record(frame, |sequence| {
+            record_sign_in(identified, now, batch, keys, sequence)
+        })?;
+        self.signed_in(id, session_key);
+        self.counters.signed_in.up();
+        Ok(outgoing)
+    }
+
+    fn sign_off(
+        &self,
+        identified: &Identified<'_>,
+        frame: &Frame<'_>,
+    ) -> Result<Outgoing, Unrecorded> {
+        let now = self.clock.now();
+        let _ledger = self.ledger();
+        let outgoing = self.record(frame, |sequence| record_sign_off(identified, now, sequence))?;
+        self.signed_off(identified.terminal().id);
+        Ok(outgoing)
+    }
+
+    /// Puts a housekeeping record into the journal.
+    fn record(
+        &self,
+        frame: &Frame<'_>,
+        prepare: impl FnOnce(u64) -> Result<Prepared, EncodeFault>,
+    ) -> Result<Outgoing, Unrecorded> {
+        let broken = Unrecorded {
+            refusal: Refusal::Malfunction,
+            key: None,
+        };
+        let mut journal = self.journal.appender();
+        let Ok((record, pending)) = prepare(journal.next_sequence()) else {
+            return Err(broken);
+        };
+        let Ok(ticket) = journal.append(&record) else {
+            return Err(broken);
+        };
+        let deadline = Instant::now() + self.settings.answer_deadline;
+        Ok(Outgoing::Recorded {
+            ticket,
+            pending,
+            envelope: Envelope::new(frame, None, deadline),
+        })
+    }
+
+    fn echo(&self, message: &Message<'_>) -> Outgoing {
+        let asked = Asked {
+            mti: message.mti,
+            fields: &message.fields,
+        };
+        self.ready(echo(asked, message.head, self.unrecorded_stamp()))
+    }
+
+    fn refuse_malformed(&self, malformed: &Malformed<'_>) -> Outgoing {
+        let Malformed {
+            head,
+            mti,
+            fields,
+            fault,
+        } = malformed;
+        let unknown = fault.code() == ResponseCode::UNKNOWN_MESSAGE;
+        let refusal = if unknown {
+            Refusal::UnknownMessage
+        } else {
+            Refusal::Format
+        };
+        tracing::debug!(mti = %mti, %fault, "refused");
+        let key = self.key_for_malformed(mti.0, fields);
+        self.refuse(Asked { mti: *mti, fields }, *head, refusal, key.as_deref())
+    }
+
+    /// The newest key of the terminal that sent it, where that could be read; housekeeping
+    /// is never sealed.
+    fn key_for_malformed(&self, mti: u16, fields: &Fields<'_>) -> Option<Arc<SessionKey>> {
+        let terminal = TerminalId(fields.bytes(41)?.try_into().ok()?);
+        self.terminal(&terminal)
+            .filter(|_| mti / 100 != HOUSEKEEPING)?;
+        Some(self.session(&terminal)?.newest().clone())
+    }
+
+    fn refuse(
+        &self,
+        asked: Asked<'_, '_>,
+        head: Head,
+        refusal: Refusal,
+        key: Option<&SessionKey>,
+    ) -> Outgoing {
+        self.counters.refused.up();
+        self.ready(refuse(asked, head, refusal, self.unrecorded_stamp(), key))
+    }
+
+    fn ready(&self, frame: Result<Vec<u8>, EncodeFault>) -> Outgoing {
+        match frame {
+            Ok(frame) => Outgoing::Ready(frame),
+            Err(fault) => {
+                tracing::error!(%fault, "an answer can't be written");
+                Outgoing::Nothing
+            }
+        }
+    }
+}
+
+/// The first digits of housekeeping's message types.
+const HOUSEKEEPING: u16 = 8;
+
+/// What a decision needs from outside the ledger: looked up before the ledger is locked.
+struct Outside {
+    ask: Ask,
+    facts: Facts,
+    rules: Arc<RuleBook>,
+}
+
+impl Outside {
+    /// `None` for requests that ask for no decision.
+    fn gather(node: &Node, message: &Message<'_>) -> Option<Self> {
+        let ask = Ask::of(&message.request, &node.hasher)?;
+        let card = match &ask.card {
+            AskedCard::Number { key, .. } => node.city.card(key),
+            // No credential has been issued yet, so none is known.
+            AskedCard::Credential(_) => None,
+        };
+        let terminal = node.terminal(&TerminalId(message.request.origin().terminal))?;
+        let facts = Facts {
+            merchant: terminal.merchant,
+            scope: terminal.scope,
+            card,
+            holder: card.and_then(|card| node.city.holder(card.holder_no)),
+            reversed_before: false,
+            counts: Counts::default(),
+        };
+        Some(Self {
+            ask,
+            facts,
+            rules: node.city.rules(),
+        })
+    }
+
+    /// Decides with what the ledger knows, and makes the record.
+    fn decide(
+        self,
+        admitted: &Admitted<'_>,
+        ledger: &Ledger,
+        now: Moment,
+        journal: &Appender<'_>,
+        node: u16,
+    ) -> Result<Prepared, EncodeFault> {
+        let Self {
+            ask,
+            mut facts,
+            rules,
+        } = self;
+        facts.reversed_before = ledger.reversed_before(&admitted.asked().key);
+        if let (Some(card), Some(holder)) = (&facts.card, &facts.holder) {
+            let limited = rules.limited(facts.merchant.id, holder.star(), holder.category);
+            facts.counts = ledger.counts(card.holder_no, limited, now.date);
+        }
+        let verdict = decide(&ask, &facts, &rules, now);
+        let sequence = journal.next_sequence();
+        let id = DecisionId::new(now.epoch_ms, node, sequence);
+        record_swipe(
+            admitted,
+            Capsule {
+                id,
+                at: now,
+                rules: rules.version(),
+                ask,
+                facts,
+            },
+            verdict,
+            sequence,
+        )
+    }
+}

@@ -1,0 +1,210 @@
+//! Reading the journal, beside whoever appends to it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use xingka_core::record::Record;
+
+use super::JournalError;
+use super::anchor::{Anchor, AnchorKey};
+use super::chain::{ChainFault, Follower, Group, Hash};
+use super::sqlite::JournalFile;
+
+/// Groups read at a time: some megabytes at the most.
+const GROUPS_AT_ONCE: i64 = 64;
+
+/// A record and its place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Counts from 1.
+    pub sequence: u64,
+    /// What stands there.
+    pub record: Record,
+}
+
+/// What a whole, unbroken chain holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many records.
+    pub records: u64,
+    /// How many commits.
+    pub groups: u64,
+    /// How many anchors it goes through.
+    pub anchors: usize,
+    /// Its newest anchor's place; changes after it can't be told from honest records.
+    pub anchored_through: u64,
+    /// The last record's place, and the hash there.
+    pub head: (u64, Hash),
+}
+
+/// A journal file opened to read.
+pub struct JournalReader {
+    file: JournalFile,
+    node: u16,
+}
+
+impl JournalReader {
+    /// Opens the journal at `path`, which must exist.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut file = JournalFile::open_to_read(path).await?;
+        let node = file.node().await?;
+        Ok(Self { file, node })
+    }
+
+    /// Whose journal it is.
+    pub fn node(&self) -> u16 {
+        self.node
+    }
+
+    /// The record at a place, or `None` where the journal has no such place.
+    pub async fn record(&mut self, sequence: u64) -> Result<Option<Record>, JournalError> {
+        let groups = self.file.groups_from(sequence, 1).await?;
+        let Some((group, _)) = groups.first() else {
+            return Ok(None);
+        };
+        let records = group.decode().map_err(|fault| self.broken(fault))?;
+        Ok(records
+            .into_iter()
+            .find(|(place, _)| *place == sequence)
+            .map(|(_, record)| record))
+    }
+
+    /// Calls `visit` for each record from a place on, until it breaks.
+    pub async fn each(
+        &mut self,
+        from: u64,
+        mut visit: impl FnMut(Stored) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
+        let mut next = from;
+        loop {
+            let groups = self.file.groups_from(next, GROUPS_AT_ONCE).await?;
+            for (group, _) in &groups {
+                let records = group.decode().map_err(|fault| self.broken(fault))?;
+                for (sequence, record) in records
+                    .into_iter()
+                    .filter(|(sequence, _)| *sequence >= next)
+                {
+                    if visit(Stored { sequence, record }).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            match groups.last() {
+                Some((group, _)) if group.last_sequence >= next => next = group.last_sequence + 1,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Like [`Self::each`] from the first record on, but follows the chain as it reads
+    /// and stops at the first group that isn't what was written. Returns the chain's head.
+    pub async fn each_verified(
+        &mut self,
+        mut visit: impl FnMut(Stored),
+    ) -> Result<(u64, Hash), JournalError> {
+        let mut follower = Follower::new(self.node);
+        loop {
+            let groups = self.groups_after(&follower).await?;
+            if groups.is_empty() {
+                return Ok(follower.head());
+            }
+            for (group, hash) in &groups {
+                follower
+                    .follow(group, *hash)
+                    .map_err(|fault| self.broken(fault))?;
+                let records = group.decode().map_err(|fault| self.broken(fault))?;
+                records
+                    .into_iter()
+                    .for_each(|(sequence, record)| visit(Stored { sequence, record }));
+            }
+        }
+    }
+
+    /// Checks the whole chain, each record in it, and that it goes through every anchor.
+    pub async fn verify(
+        &mut self,
+        anchors: &[Anchor],
+        key: &AnchorKey,
+    ) -> Result<Verified, JournalError> {
+        let mut open = self.genuine(anchors, key)?;
+        let anchored_through = open.last_key_value().map_or(0, |(sequence, _)| *sequence);
+        let mut follower = Follower::new(self.node);
+        let mut count = 0;
+        loop {
+            let groups = self.groups_after(&follower).await?;
+            for (group, hash) in &groups {
+                follower
+                    .follow(group, *hash)
+                    .map_err(|fault| self.broken(fault))?;
+                group.decode().map_err(|fault| self.broken(fault))?;
+                pass_anchor(&mut open, follower.head()).map_err(|fault| self.broken(fault))?;
+                count += 1;
+            }
+            if groups.is_empty() {
+                break;
+            }
+        }
+        let head = follower.head();
+        match open.first_key_value() {
+            // An anchor in the middle of a group that was never written that way.
+            Some((sequence, _)) if *sequence < head.0 => Err(self.broken(ChainFault::Rewritten {
+                sequence: *sequence,
+            })),
+            Some((sequence, _)) => Err(self.broken(ChainFault::CutOff {
+                end: head.0,
+                anchored: *sequence,
+            })),
+            None => Ok(Verified {
+                records: head.0,
+                groups: count,
+                anchors: anchors.len(),
+                anchored_through,
+                head,
+            }),
+        }
+    }
+
+    async fn groups_after(
+        &mut self,
+        follower: &Follower,
+    ) -> Result<Vec<(Group, Hash)>, JournalError> {
+        let (last, _) = follower.head();
+        let groups = self.file.groups_from(last + 1, GROUPS_AT_ONCE).await?;
+        // Where nothing follows, the query's answer is the group already taken in.
+        Ok(groups
+            .into_iter()
+            .filter(|(group, _)| group.last_sequence > last)
+            .collect())
+    }
+
+    fn genuine(
+        &self,
+        anchors: &[Anchor],
+        key: &AnchorKey,
+    ) -> Result<BTreeMap<u64, Hash>, JournalError> {
+        let ours = anchors.iter().filter(|anchor| anchor.node == self.node);
+        ours.map(|anchor| {
+            key.check(anchor).map_err(|fault| self.broken(fault))?;
+            Ok((anchor.sequence, anchor.hash))
+        })
+        .collect()
+    }
+
+    fn broken(&self, fault: ChainFault) -> JournalError {
+        JournalError::Broken {
+            path: self.file.path().to_owned(),
+            fault,
+        }
+    }
+}
+
+fn pass_anchor(
+    open: &mut BTreeMap<u64, Hash>,
+    (sequence, hash): (u64, Hash),
+) -> Result<(), ChainFault> {
+    match open.remove(&sequence) {
+        Some(anchored) if anchored != hash => Err(ChainFault::Rewritten { sequence }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,94 @@
+//! Trace numbers for `xingka swipe`, rows for `xingka doctor`, and what keys a store belongs to.
+
+use xingka_core::ids::TerminalId;
+
+use super::error::Doing as _;
+use super::{Change, Store, StoreError};
+
+/// Rows in each table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Holders.
+    pub holders: u64,
+    /// Cards.
+    pub cards: u64,
+    /// Merchants.
+    pub merchants: u64,
+    /// Terminals.
+    pub terminals: u64,
+    /// Benefits in force.
+    pub benefits: u64,
+    /// Rule books ever made.
+    pub rule_books: u64,
+    /// Anchors of journals.
+    pub anchors: u64,
+}
+
+impl Store {
+    /// A terminal's next trace number, field 11: from 1 to 999,999 and round again. No two
+    /// calls get the same, in whatever process.
+    pub async fn next_stan(&self, terminal: TerminalId) -> Result<u32, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(
+            "INSERT INTO terminal_counters (terminal_id, stan) VALUES ($1, 1) ON CONFLICT (terminal_id) \
+             DO UPDATE SET stan = terminal_counters.stan % 999999 + 1 RETURNING stan",
+        );
+        let stan = query
+            .bind(terminal.to_string())
+            .fetch_one(&self.writer)
+            .await;
+        Ok(u32::try_from(stan.doing("counting a terminal's trace numbers")?).unwrap_or(1))
+    }
+
+    /// How many rows each table has.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        let query = sqlx::query_as::<_, (i64, i64, i64, i64, i64, i64, i64)>(
+            "SELECT (SELECT COUNT(*) FROM holders), (SELECT COUNT(*) FROM cards), \
+             (SELECT COUNT(*) FROM merchants), (SELECT COUNT(*) FROM terminals), \
+             (SELECT COUNT(*) FROM benefits WHERE until_version IS NULL), \
+             (SELECT COUNT(*) FROM rule_books), (SELECT COUNT(*) FROM anchors)",
+        );
+        let (holders, cards, merchants, terminals, benefits, rule_books, anchors) = query
+            .fetch_one(&self.readers)
+            .await
+            .doing("counting rows")?;
+        let count = i64::cast_unsigned;
+        Ok(Counts {
+            holders: count(holders),
+            cards: count(cards),
+            merchants: count(merchants),
+            terminals: count(terminals),
+            benefits: count(benefits),
+            rule_books: count(rule_books),
+            anchors: count(anchors),
+        })
+    }
+
+    /// Something the store says about itself.
+    pub(crate) async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
+        query
+            .fetch_optional(&self.readers)
+            .await
+            .doing("reading what the store says about itself")
+    }
+}
+
+impl Change {
+    /// Says something about the store, unless it is said already; gives what is said now.
+    pub(crate) async fn say(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
+        let insert = sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        );
+        let inserted = insert
+            .bind(name)
+            .bind(value)
+            .execute(&mut *self.transaction)
+            .await;
+        inserted.doing("noting what the store is")?;
+        let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
+        query
+            .fetch_one(&mut *self.transaction)
+            .await
+            .doing("reading what the store says about itself")
+    }
+}

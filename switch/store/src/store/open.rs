@@ -1,0 +1,177 @@
+//! Opening the store: from a URL to two pools and the newest schema.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::error::Doing as _;
+use super::{Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/store");
+
+/// How long a writer waits for another process's: an import of a million cards holds the
+/// file for some seconds, and `xingka swipe` beside it should wait rather than fail.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+const READERS: u32 = 4;
+/// In kibibytes, negative as SQLite wants them: what a large import changes stays in memory.
+const WRITER_CACHE: &str = "-131072";
+const READER_CACHE: &str = "-16384";
+/// In bytes: a large import's log is cut back to this afterwards.
+const LOG_KEPT: &str = "67108864";
+/// Rows that the database's thread may run ahead of whoever reads them: all cards are read
+/// at start, and a switch of threads a row would be most of the time.
+const ROWS_AHEAD: usize = 1024;
+
+impl Store {
+    /// Opens what `store.url` names; makes it where there is none, if `create` says so.
+    pub async fn open(url: &str, create: bool) -> Result<Self, StoreError> {
+        let path = file_of(url)?;
+        if !path.exists() {
+            if !create {
+                return Err(StoreError::Missing { path });
+            }
+            make_private(&path).map_err(|source| StoreError::Create {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let store = Self {
+            writer: pool(&path, 1, WRITER_CACHE),
+            readers: pool(&path, READERS, READER_CACHE),
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Brings the schema up to date. Takes the write lock only where there is something to
+    /// do: the store may well be open in a node, and busy with an import.
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let known = MIGRATIONS
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
+        match self.schema().await? {
+            found if found > known => return Err(StoreError::Newer { found, known }),
+            found if found == known => return Ok(()),
+            _ => {}
+        }
+        // Within one write transaction: two processes that open a new file at once don't
+        // both make its tables.
+        let mut transaction = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .doing("beginning to migrate the store")?;
+        MIGRATIONS.run(&mut *transaction).await?;
+        transaction.commit().await.doing("migrating the store")
+    }
+
+    /// The newest schema version that has been applied; 0 in an empty file.
+    async fn schema(&self) -> Result<i64, StoreError> {
+        let table = sqlx::query_scalar::<_, i64>(
+            "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+        );
+        if table
+            .fetch_one(&self.readers)
+            .await
+            .doing("opening the store")?
+            == 0
+        {
+            return Ok(0);
+        }
+        let newest =
+            sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM _sqlx_migrations");
+        Ok(newest
+            .fetch_one(&self.readers)
+            .await
+            .doing("reading the store's schema version")?
+            .unwrap_or(0))
+    }
+}
+
+/// The file of a `sqlite:` URL. Taken literally: a path isn't percent-decoded, and `?` is
+/// a character like any other.
+fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    if scheme != "sqlite" {
+        return Err(StoreError::Scheme {
+            scheme: scheme.to_owned(),
+        });
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    // `:memory:` would be another database in each connection.
+    if path.is_empty() || path.starts_with(':') {
+        Err(StoreError::NoFile)
+    } else {
+        Ok(path.into())
+    }
+}
+
+/// Makes an empty file for its owner only: names and id numbers will be in it. SQLite gives
+/// its log files the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn pool(path: &Path, connections: u32, cache: &'static str) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(ROWS_AHEAD)
+        .pragma("cache_size", cache)
+        .pragma("journal_size_limit", LOG_KEPT);
+    // Waiting for the one writer is like waiting for another process's.
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_lazy_with(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        assert_eq!(
+            file_of("sqlite:data/xingka.db").unwrap(),
+            Path::new("data/xingka.db")
+        );
+        assert_eq!(
+            file_of("sqlite:/var/lib/x.db").unwrap(),
+            Path::new("/var/lib/x.db")
+        );
+        assert_eq!(
+            file_of("sqlite:///var/lib/x.db").unwrap(),
+            Path::new("/var/lib/x.db")
+        );
+        for url in ["sqlite:", "sqlite::memory:", "sqlite://"] {
+            assert!(matches!(file_of(url), Err(StoreError::NoFile)), "{url}");
+        }
+        let error = file_of("postgres://user:secret@host/db")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("postgres:") && !error.contains("secret"),
+            "{error}"
+        );
+        assert!(matches!(
+            file_of("data/xingka.db"),
+            Err(StoreError::Scheme { .. })
+        ));
+    }
+}

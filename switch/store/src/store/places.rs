@@ -1,0 +1,210 @@
+//! Merchants and their terminals.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use xingka_core::city::{Merchant, Scope, Terminal};
+use xingka_core::ids::{MerchantId, TerminalId};
+use xingka_wire::dialect::Dialect;
+use xingka_wire::mac::MacAlgorithm;
+
+use super::error::{Doing as _, Readable as _};
+use super::{Change, Reader, Store, StoreError, Upsert};
+use crate::city::CityTerminal;
+
+/// A line of `merchants.csv`.
+pub(crate) struct MerchantRow {
+    pub(crate) merchant: Merchant,
+    pub(crate) name: String,
+    pub(crate) mcc: String,
+    pub(crate) region: String,
+}
+
+/// A line of `terminals.csv`.
+pub(crate) struct TerminalRow {
+    pub(crate) id: TerminalId,
+    pub(crate) merchant_id: MerchantId,
+    pub(crate) profile: &'static str,
+    pub(crate) mac: MacAlgorithm,
+    pub(crate) scope: Scope,
+    pub(crate) tmk_wrapped: Vec<u8>,
+}
+
+const MERCHANTS: Upsert = Upsert {
+    table: "merchants",
+    identity: "merchant_id",
+    fixed: &[],
+    columns: &["name", "kind", "mcc", "circle", "region"],
+};
+
+const TERMINALS: Upsert = Upsert {
+    table: "terminals",
+    identity: "terminal_id",
+    fixed: &[],
+    columns: &["merchant_id", "profile", "mac", "scope", "tmk_wrapped"],
+};
+
+/// Only whether they are there; the number says nothing.
+pub(crate) const MERCHANT_NUMBERS: &str =
+    "SELECT merchant_id, revision FROM merchants WHERE merchant_id IN ";
+
+impl Change {
+    /// Adds merchants or brings them up to date; says how many were new or different.
+    pub(crate) async fn put_merchants(&mut self, rows: &[MerchantRow]) -> Result<u64, StoreError> {
+        MERCHANTS
+            .write(self, rows, |row, values| {
+                values
+                    .bind(row.merchant.id.to_string())
+                    .bind(row.name.as_str())
+                    .bind(row.merchant.kind.word());
+                values
+                    .bind(row.mcc.as_str())
+                    .bind(row.merchant.circle.word())
+                    .bind(row.region.as_str());
+            })
+            .await
+    }
+
+    /// Adds terminals or brings them up to date; says how many were new or different.
+    pub(crate) async fn put_terminals(&mut self, rows: &[TerminalRow]) -> Result<u64, StoreError> {
+        TERMINALS
+            .write(self, rows, |row, values| {
+                values
+                    .bind(row.id.to_string())
+                    .bind(row.merchant_id.to_string())
+                    .bind(row.profile);
+                values
+                    .bind(row.mac.name())
+                    .bind(row.scope.to_string())
+                    .bind(row.tmk_wrapped.as_slice());
+            })
+            .await
+    }
+}
+
+impl Store {
+    /// All terminals, each with its merchant and its wrapped master key, by id.
+    pub async fn terminals(&self) -> Result<Vec<CityTerminal>, StoreError> {
+        let mut reader = self.read().await?;
+        let mut merchants = HashMap::new();
+        export_merchants(&mut reader, |row| -> Result<(), StoreError> {
+            merchants.insert(row.merchant.id, row.merchant);
+            Ok(())
+        })
+        .await?;
+        let mut terminals = Vec::new();
+        each_terminal(&mut reader, 0, |row| terminals.extend(row.at(&merchants))).await?;
+        Ok(terminals)
+    }
+}
+
+impl TerminalRow {
+    /// The terminal as memory holds it, where its merchant is known.
+    pub(crate) fn at(self, merchants: &HashMap<MerchantId, Merchant>) -> Option<CityTerminal> {
+        let Self {
+            id,
+            merchant_id,
+            profile,
+            mac,
+            scope,
+            tmk_wrapped,
+        } = self;
+        let merchant = *merchants.get(&merchant_id)?;
+        Some(CityTerminal {
+            terminal: Terminal {
+                id,
+                merchant,
+                mac,
+                profile,
+                scope,
+            },
+            tmk_wrapped,
+        })
+    }
+}
+
+/// Merchants that changed after a revision.
+pub(crate) async fn each_merchant(
+    reader: &mut Reader,
+    since: i64,
+    mut visit: impl FnMut(Merchant),
+) -> Result<(), StoreError> {
+    let query = sqlx::query("SELECT merchant_id, kind, circle FROM merchants WHERE revision > $1")
+        .bind(since);
+    let mut rows = query.fetch(&mut **reader);
+    while let Some(row) = rows.try_next().await.doing("reading merchants")? {
+        visit(merchant(&row)?);
+    }
+    Ok(())
+}
+
+/// Terminals that changed after a revision, by id.
+pub(crate) async fn each_terminal(
+    reader: &mut Reader,
+    since: i64,
+    mut visit: impl FnMut(TerminalRow),
+) -> Result<(), StoreError> {
+    let query = sqlx::query(
+        "SELECT terminal_id, merchant_id, profile, mac, scope, tmk_wrapped \
+         FROM terminals WHERE revision > $1 ORDER BY terminal_id",
+    );
+    let mut rows = query.bind(since).fetch(&mut **reader);
+    while let Some(row) = rows.try_next().await.doing("reading terminals")? {
+        visit(terminal(&row)?);
+    }
+    Ok(())
+}
+
+/// All merchants as an export writes them, by id.
+pub(crate) async fn export_merchants<E: From<StoreError>>(
+    reader: &mut Reader,
+    mut visit: impl FnMut(MerchantRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let query = sqlx::query(
+        "SELECT merchant_id, kind, circle, name, mcc, region FROM merchants ORDER BY merchant_id",
+    );
+    let mut rows = query.fetch(&mut **reader);
+    while let Some(row) = rows.try_next().await.doing("reading merchants")? {
+        let text = |at: usize, column| row.try_get::<String, _>(at).readable("merchants", column);
+        let merchant = merchant(&row)?;
+        visit(MerchantRow {
+            merchant,
+            name: text(3, "name")?,
+            mcc: text(4, "mcc")?,
+            region: text(5, "region")?,
+        })?;
+    }
+    Ok(())
+}
+
+/// Id, kind and circle, the first three columns.
+fn merchant(row: &SqliteRow) -> Result<Merchant, StoreError> {
+    let word = |at: usize, column| row.try_get::<&str, _>(at).readable("merchants", column);
+    Ok(Merchant {
+        id: word(0, "merchant_id")?
+            .parse()
+            .readable("merchants", "merchant_id")?,
+        kind: word(1, "kind")?.parse().readable("merchants", "kind")?,
+        circle: word(2, "circle")?.parse().readable("merchants", "circle")?,
+    })
+}
+
+fn terminal(row: &SqliteRow) -> Result<TerminalRow, StoreError> {
+    let word = |at: usize, column| row.try_get::<&str, _>(at).readable("terminals", column);
+    Ok(TerminalRow {
+        id: word(0, "terminal_id")?
+            .parse()
+            .readable("terminals", "terminal_id")?,
+        merchant_id: word(1, "merchant_id")?
+            .parse()
+            .readable("terminals", "merchant_id")?,
+        profile: Dialect::by_name(word(2, "profile")?)
+            .readable("terminals", "profile")?
+            .name,
+        mac: word(3, "mac")?.parse().readable("terminals", "mac")?,
+        scope: word(4, "scope")?.parse().readable("terminals", "scope")?,
+        tmk_wrapped: row.try_get(5).readable("terminals", "tmk_wrapped")?,
+    })
+}
