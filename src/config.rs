@@ -110,19 +110,13 @@ impl Default for SwitchSettings {
 
 impl Default for JournalSettings {
     fn default() -> Self {
-        Self {
-            durability: "before-answer".into(),
-            interval_ms: None,
-        }
+        Self { durability: "before-answer".into(), interval_ms: None }
     }
 }
 
 impl Default for KeySettings {
     fn default() -> Self {
-        Self {
-            master: "file:master.key".into(),
-            card_hash: "file:card-hash.key".into(),
-        }
+        Self { master: "file:master.key".into(), card_hash: "file:card-hash.key".into() }
     }
 }
 
@@ -166,13 +160,10 @@ impl Config {
             "there is no configuration file {}: name one with --config, or make one with `xingka init DIR`",
             file.display()
         );
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let settings = settings(&text).with_context(|| format!("in {}", file.display()))?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        settings
-            .check(file, folder)
-            .with_context(|| format!("in {}", file.display()))
+        settings.check(file, folder).with_context(|| format!("in {}", file.display()))
     }
 
     /// The node's journal.
@@ -187,12 +178,10 @@ impl Config {
 
     /// Keys that lie in files.
     pub fn key_files(&self) -> impl Iterator<Item = &Path> {
-        [&self.master, &self.card_hash]
-            .into_iter()
-            .filter_map(|source| match source {
-                KeySource::File(path) => Some(path.as_path()),
-                KeySource::Environment(_) => None,
-            })
+        [&self.master, &self.card_hash].into_iter().filter_map(|source| match source {
+            KeySource::File(path) => Some(path.as_path()),
+            KeySource::Environment(_) => None,
+        })
     }
 
     /// The key that wraps others.
@@ -208,35 +197,21 @@ impl Config {
 
 /// Layers the file and the environment, and refuses unknown keys.
 fn settings(text: &str) -> Result<Settings> {
-    let file = Layers::builder()
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .build()?;
+    let file = Layers::builder().add_source(File::from_str(text, FileFormat::Toml)).build()?;
     let mut keys = BTreeSet::new();
     collect_keys("", &file.cache, &mut keys);
     keys.iter().try_for_each(|key| check_key(key))?;
-    let environment = Environment::with_prefix("XINGKA")
-        .prefix_separator("_")
-        .separator("__")
-        .try_parsing(true);
+    let environment = Environment::with_prefix("XINGKA").prefix_separator("_").separator("__").try_parsing(true);
     let environment = environment.source(Some(known_variables()?));
-    let layers = Layers::builder()
-        .add_source(file)
-        .add_source(environment)
-        .build()?;
-    layers
-        .try_deserialize()
-        .map_err(|error| anyhow!("a value is wrong: {error}"))
+    let layers = Layers::builder().add_source(file).add_source(environment).build()?;
+    layers.try_deserialize().map_err(|error| anyhow!("a value is wrong: {error}"))
 }
 
 fn collect_keys(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
     match &value.kind {
         // A section that is only named sets nothing.
         ValueKind::Table(table) => table.iter().for_each(|(name, value)| {
-            let key = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}.{name}")
-            };
+            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match &value.kind {
                 ValueKind::Table(inner) if inner.is_empty() && is_section(&key) => {}
                 _ => collect_keys(&key, value, keys),
@@ -249,10 +224,7 @@ fn collect_keys(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
 }
 
 fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|(key, _)| {
-        key.split_once('.')
-            .is_some_and(|(section, _)| section == name)
-    })
+    KEYS.iter().any(|(key, _)| key.split_once('.').is_some_and(|(section, _)| section == name))
 }
 
 fn check_key(key: &str) -> Result<()> {
@@ -270,10 +242,7 @@ fn unknown_key(key: &str) -> anyhow::Error {
         let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
         likeness(a).total_cmp(&likeness(b))
     });
-    anyhow!(
-        "there is no key `{key}`; the nearest one is `{}`",
-        nearest.unwrap_or_default()
-    )
+    anyhow!("there is no key `{key}`; the nearest one is `{}`", nearest.unwrap_or_default())
 }
 
 /// The `XINGKA_…` variables that name a key. Others may belong to scripts around the
@@ -300,21 +269,13 @@ impl Settings {
             file: file.to_owned(),
             zone: zone(&self.timezone)?,
             store_url: store_url(self.store.url.as_deref(), folder, &data_dir)?,
-            listen: self.switch.listen.parse().map_err(|_| {
-                bad(
-                    "switch.listen",
-                    &self.switch.listen,
-                    "an address and port such as 127.0.0.1:8583",
-                )
-            })?,
-            max_connections: at_least_one(
-                "switch.max_connections",
-                self.switch.max_connections as u64,
-            )? as usize,
-            idle_timeout: Duration::from_secs(at_least_one(
-                "switch.idle_timeout_s",
-                self.switch.idle_timeout_s,
-            )?),
+            listen: self
+                .switch
+                .listen
+                .parse()
+                .map_err(|_| bad("switch.listen", &self.switch.listen, "an address and port such as 127.0.0.1:8583"))?,
+            max_connections: at_least_one("switch.max_connections", self.switch.max_connections as u64)? as usize,
+            idle_timeout: Duration::from_secs(at_least_one("switch.idle_timeout_s", self.switch.idle_timeout_s)?),
             answer_deadline: Duration::from_millis(at_least_one(
                 "switch.answer_deadline_ms",
                 self.switch.answer_deadline_ms,
@@ -335,23 +296,13 @@ impl JournalSettings {
             ("interval", _) => {
                 bail!("`journal.durability = \"interval\"` needs `journal.interval_ms`, 1 or more")
             }
-            (other, _) => Err(bad(
-                "journal.durability",
-                other,
-                "\"before-answer\" or \"interval\"",
-            )),
+            (other, _) => Err(bad("journal.durability", other, "\"before-answer\" or \"interval\"")),
         }
     }
 }
 
 fn zone(name: &str) -> Result<TimeZone> {
-    TimeZone::get(name).map_err(|_| {
-        bad(
-            "timezone",
-            name,
-            "a name of the time zone database such as Asia/Shanghai",
-        )
-    })
+    TimeZone::get(name).map_err(|_| bad("timezone", name, "a name of the time zone database such as Asia/Shanghai"))
 }
 
 fn store_url(url: Option<&str>, folder: &Path, data_dir: &Path) -> Result<String> {
@@ -361,21 +312,12 @@ fn store_url(url: Option<&str>, folder: &Path, data_dir: &Path) -> Result<String
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         bail!("the key `store.url` needs a part that this version doesn't have yet: PostgreSQL");
     }
-    let path = url
-        .strip_prefix("sqlite:")
-        .ok_or_else(|| bad("store.url", url, "sqlite:PATH"))?;
-    Ok(format!(
-        "sqlite:{}",
-        folder.join(path.trim_start_matches("//")).display()
-    ))
+    let path = url.strip_prefix("sqlite:").ok_or_else(|| bad("store.url", url, "sqlite:PATH"))?;
+    Ok(format!("sqlite:{}", folder.join(path.trim_start_matches("//")).display()))
 }
 
 fn at_least_one(key: &str, number: u64) -> Result<u64> {
-    if number == 0 {
-        Err(bad(key, "0", "1 or more"))
-    } else {
-        Ok(number)
-    }
+    if number == 0 { Err(bad(key, "0", "1 or more")) } else { Ok(number) }
 }
 
 fn bad(key: &str, value: &str, wanted: &str) -> anyhow::Error {
@@ -394,15 +336,12 @@ impl KeySource {
 
     fn read(&self, key: &str) -> Result<[u8; 32]> {
         let text = match self {
-            Self::File(path) => std::fs::read_to_string(path).with_context(|| {
-                format!("reading {}, which the key `{key}` names", path.display())
-            })?,
-            Self::Environment(name) => std::env::var(name).with_context(|| {
-                format!("the environment variable {name}, which the key `{key}` names")
-            })?,
+            Self::File(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("reading {}, which the key `{key}` names", path.display()))?,
+            Self::Environment(name) => std::env::var(name)
+                .with_context(|| format!("the environment variable {name}, which the key `{key}` names"))?,
         };
-        parse_key(text.trim())
-            .with_context(|| format!("what the key `{key}` names must hold 64 hexadecimal digits"))
+        parse_key(text.trim()).with_context(|| format!("what the key `{key}` names must hold 64 hexadecimal digits"))
     }
 }
 

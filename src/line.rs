@@ -26,18 +26,9 @@ pub fn terminal(known: &CityTerminal, master: &MasterKey, next_stan: u32) -> Res
     let clear = master
         .unwrap(&tmk_context(id), &known.tmk_wrapped)
         .with_context(|| format!("the master key of terminal {id} does not open"))?;
-    let clear: [u8; 16] = clear
-        .as_slice()
-        .try_into()
-        .with_context(|| format!("the master key of terminal {id}"))?;
-    let dialect =
-        Dialect::by_name(known.terminal.profile).context("the terminal's profile is unknown")?;
-    let profile = Profile::new(
-        id.0,
-        known.terminal.merchant.id.0,
-        dialect,
-        known.terminal.mac,
-    );
+    let clear: [u8; 16] = clear.as_slice().try_into().with_context(|| format!("the master key of terminal {id}"))?;
+    let dialect = Dialect::by_name(known.terminal.profile).context("the terminal's profile is unknown")?;
+    let profile = Profile::new(id.0, known.terminal.merchant.id.0, dialect, known.terminal.mac);
     debug_assert!(KeyLayout::mac_key_bytes(profile.layout, profile.mac).is_some());
     Ok(Terminal::new(profile, Tmk::new(clear), next_stan))
 }
@@ -55,23 +46,16 @@ impl Line {
         let stream = connected
             .context("no connection in time")
             .and_then(|stream| stream.map_err(Into::into))
-            .with_context(|| {
-                format!("connecting to {address}; is `xingka serve` running there?")
-            })?;
+            .with_context(|| format!("connecting to {address}; is `xingka serve` running there?"))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: vec![0; MAX_FRAME_BYTES],
-        })
+        Ok(Self { stream, buffer: vec![0; MAX_FRAME_BYTES] })
     }
 
     /// Signs a terminal in.
     pub async fn sign_in(&mut self, terminal: &mut Terminal) -> Result<()> {
         let mut frame = [0; 512];
         let sent = terminal.sign_in(&mut frame)?;
-        let answer = self
-            .exchange(frame.get(..sent.length).unwrap_or_default())
-            .await?;
+        let answer = self.exchange(frame.get(..sent.length).unwrap_or_default()).await?;
         terminal.signed_in(&sent, answer).context("signing in")
     }
 
@@ -82,16 +66,12 @@ impl Line {
             let length = usize::from(self.stream.read_u16().await?);
             let [high, low] = (length as u16).to_be_bytes();
             let whole = self.buffer.get_mut(..2 + length);
-            let whole =
-                whole.ok_or_else(|| std::io::Error::other("an answer longer than any frame"))?;
+            let whole = whole.ok_or_else(|| std::io::Error::other("an answer longer than any frame"))?;
             (whole[0], whole[1]) = (high, low);
             self.stream.read_exact(&mut whole[2..]).await?;
             std::io::Result::Ok(2 + length)
         });
-        let length = answered
-            .await
-            .context("no answer in time")?
-            .context("the line broke")?;
+        let length = answered.await.context("no answer in time")?.context("the line broke")?;
         Ok(&self.buffer[..length])
     }
 
@@ -104,9 +84,7 @@ impl Line {
         let mut frame = [0; 1_024];
         let sent = write(terminal, &mut frame)?;
         let begun = Instant::now();
-        let answer = self
-            .exchange(frame.get(..sent.length).unwrap_or_default())
-            .await?;
+        let answer = self.exchange(frame.get(..sent.length).unwrap_or_default()).await?;
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let answer = terminal.read(&sent, answer)?;
         Ok(Seen::of(&answer, terminal.profile().dialect.text, micros))
@@ -153,9 +131,7 @@ impl Seen {
             priority: integrity.priority,
             days: integrity.days,
             star: integrity.star,
-            benefits: integrity
-                .original_fen
-                .map(|_| integrity.benefits.iter().collect()),
+            benefits: integrity.original_fen.map(|_| integrity.benefits.iter().collect()),
             waivers: (counter && approved).then(|| integrity.waivers.iter().collect()),
             decision_id: integrity.decision_id.map(|id| DecisionId(id).to_string()),
             text: integrity.text.map(|text| decode_text(text, encoding)),
@@ -167,18 +143,13 @@ impl Seen {
 fn decode_text(text: &[u8], encoding: TextEncoding) -> String {
     match encoding {
         TextEncoding::Utf8 => String::from_utf8_lossy(text).into_owned(),
-        TextEncoding::Gbk => encoding_rs::GBK
-            .decode_without_bom_handling(text)
-            .0
-            .into_owned(),
+        TextEncoding::Gbk => encoding_rs::GBK.decode_without_bom_handling(text).0.into_owned(),
     }
 }
 
 /// Reads `HOST:PORT`.
 pub async fn resolve(host: &str) -> Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host(host)
-        .await
-        .with_context(|| format!("`{host}` is no HOST:PORT"))?;
+    let mut found = tokio::net::lookup_host(host).await.with_context(|| format!("`{host}` is no HOST:PORT"))?;
     let address = found.next();
     ensure!(address.is_some(), "`{host}` has no address");
     address.context("no address")

@@ -4,6 +4,10 @@
 //! intended start, one after the other at equal distances, dealt to the terminals in turn;
 //! latencies count from it, so that a switch that stalls can't hide the requests that
 //! would have been sent meanwhile.
+//!
+//! An [`Echo`] server stands beside the switch for comparison: it sends each frame back as
+//! it came. The terminals do the same work with it (write, seal, verify), so that the
+//! ratio of the two says what the switch itself costs, whatever the machine.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use xingka_core::city::MerchantKind;
@@ -37,6 +43,15 @@ pub enum Mix {
     Inquiry,
 }
 
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A switch: its answers are checked.
+    Switch,
+    /// An [`Echo`]: the requests themselves come back, and are checked.
+    Echo,
+}
+
 /// How long and how hard.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -48,6 +63,8 @@ pub struct Plan {
     pub mix: Mix,
     /// Which cards and amounts come in which order.
     pub seed: u64,
+    /// Who is at the other end.
+    pub peer: Peer,
 }
 
 /// What came of it.
@@ -87,7 +104,7 @@ pub async fn run(
     loaders: Vec<Loader>,
     cards: Arc<Vec<Pan>>,
     plan: Plan,
-) -> Result<Outcome> {
+) -> Result<(Outcome, Vec<Loader>)> {
     let count = loaders.len();
     let ready = Arc::new(tokio::sync::Barrier::new(count + 1));
     let (begin, begun) = tokio::sync::watch::channel(None);
@@ -97,20 +114,9 @@ pub async fn run(
         tasks.spawn(async move {
             let signed_in = SignedIn::new(address, loader).await;
             ready.wait().await;
-            let started = begun
-                .wait_for(Option::is_some)
-                .await
-                .ok()
-                .and_then(|started| *started);
-            let work = Work {
-                number,
-                count,
-                plan,
-                cards,
-                random: fastrand::Rng::with_seed(plan.seed ^ number as u64),
-            };
-            work.run(signed_in?, started.unwrap_or_else(Instant::now))
-                .await
+            let started = begun.wait_for(Option::is_some).await.ok().and_then(|started| *started);
+            let work = Work { number, count, plan, cards, random: fastrand::Rng::with_seed(plan.seed ^ number as u64) };
+            work.run(signed_in?, started.unwrap_or_else(Instant::now)).await
         });
     }
     ready.wait().await;
@@ -118,10 +124,13 @@ pub async fn run(
     // Nobody to tell means that every terminal has failed already.
     let _ = begin.send(Some(started));
     let mut tallies = Vec::new();
-    while let Some(tally) = tasks.join_next().await {
-        tallies.push(tally.context("a terminal's task ended")??);
+    let mut loaders = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        let (tally, loader) = done.context("a terminal's task ended")??;
+        tallies.push(tally);
+        loaders.push(loader);
     }
-    summarize(tallies, started.elapsed())
+    Ok((summarize(tallies, started.elapsed())?, loaders))
 }
 
 fn summarize(tallies: Vec<Tally>, took: Duration) -> Result<Outcome> {
@@ -160,7 +169,9 @@ struct SignedIn {
 impl SignedIn {
     async fn new(address: SocketAddr, mut loader: Loader) -> Result<Self> {
         let mut line = Line::connect(address).await?;
-        line.sign_in(&mut loader.terminal).await?;
+        if !loader.terminal.is_signed_in() {
+            line.sign_in(&mut loader.terminal).await?;
+        }
         Ok(Self { line, loader })
     }
 }
@@ -174,37 +185,29 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, signed_in: SignedIn, started: Instant) -> Result<Tally> {
-        let SignedIn {
-            mut line,
-            mut loader,
-        } = signed_in;
-        let mut tally = Tally {
-            sent: 0,
-            answered: 0,
-            errors: 0,
-            micros: new_histogram()?,
-        };
+    async fn run(mut self, signed_in: SignedIn, started: Instant) -> Result<(Tally, Loader)> {
+        let SignedIn { mut line, mut loader } = signed_in;
+        let mut tally = Tally { sent: 0, answered: 0, errors: 0, micros: new_histogram()? };
         let end = started + self.plan.duration;
         loop {
             let intended = self.intended_start(started, tally.sent);
             if intended >= end {
-                return Ok(tally);
+                return Ok((tally, loader));
             }
             sleep_until(intended).await;
             tally.sent += 1;
             match self.ask(&mut line, &mut loader).await {
-                Ok(code) if !matches!(code.as_str(), "94" | "96" | "A0") => {
+                Ok(true) => {
                     tally.answered += 1;
                     let micros = u64::try_from(intended.elapsed().as_micros()).unwrap_or(u64::MAX);
                     tally.micros.saturating_record(micros);
                 }
-                Ok(_) => tally.errors += 1,
+                Ok(false) => tally.errors += 1,
                 Err(error) => {
                     tracing::debug!(%error, "a request failed");
                     tally.errors += 1;
                     // The line is gone, and with it this terminal.
-                    return Ok(tally);
+                    return Ok((tally, loader));
                 }
             }
         }
@@ -214,25 +217,25 @@ impl Work {
         match self.plan.rate_per_s {
             None => Instant::now(),
             Some(rate) => {
-                started
-                    + Duration::from_secs_f64(
-                        (sent as f64 * self.count as f64 + self.number as f64) / rate,
-                    )
+                started + Duration::from_secs_f64((sent as f64 * self.count as f64 + self.number as f64) / rate)
             }
         }
     }
 
-    async fn ask(&mut self, line: &mut Line, loader: &mut Loader) -> Result<String> {
-        let card = self
-            .cards
-            .get(self.random.usize(..self.cards.len()))
-            .context("no cards")?;
+    /// One request; whether its answer is as it must be.
+    async fn ask(&mut self, line: &mut Line, loader: &mut Loader) -> Result<bool> {
+        let card = self.cards.get(self.random.usize(..self.cards.len())).context("no cards")?;
         let card = Swipe::of(card.clone());
         let (kind, mix, random) = (loader.kind, self.plan.mix, &mut self.random);
-        let seen = line.swipe(&mut loader.terminal, |terminal, frame| {
-            write(terminal, frame, &card, kind, mix, random)
-        });
-        Ok(seen.await?.code)
+        let terminal = &mut loader.terminal;
+        let mut frame = [0; 1_024];
+        let sent = write(terminal, &mut frame, &card, kind, mix, random)?;
+        let frame = frame.get(..sent.length).unwrap_or_default();
+        let answer = line.exchange(frame).await?;
+        match self.plan.peer {
+            Peer::Echo => Ok(answer == frame && terminal.verifies(answer)?),
+            Peer::Switch => Ok(!matches!(terminal.read(&sent, answer)?.code.as_bytes(), b"94" | b"96" | b"A0")),
+        }
     }
 }
 
@@ -248,9 +251,51 @@ fn write(
         (Mix::Swipe, MerchantKind::Merchant) if random.u8(..10) < 7 => {
             terminal.purchase(card, random.u64(1..=50_000), frame)
         }
-        (Mix::Swipe, MerchantKind::Hall | MerchantKind::Bank) => {
-            terminal.counter_service(card, frame)
-        }
+        (Mix::Swipe, MerchantKind::Hall | MerchantKind::Bank) => terminal.counter_service(card, frame),
         (Mix::Swipe | Mix::Inquiry, _) => terminal.star_inquiry(card, None, frame),
+    }
+}
+
+/// A server that sends every frame back as it came: what the network alone costs.
+pub struct Echo {
+    address: SocketAddr,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Echo {
+    /// On a free port of loopback.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listening on loopback")?;
+        let address = listener.local_addr()?;
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(echo(stream));
+            }
+        });
+        Ok(Self { address, accepting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; 8_192];
+    loop {
+        let count = stream.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..count]).await?;
     }
 }

@@ -17,10 +17,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = commands::Cli::parse();
     start_log(cli.log_level());
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("xingka: the runtime can't be started: {error}");
@@ -39,8 +36,6 @@ fn main() -> ExitCode {
 /// What the program tells its operator goes to standard error, one line each.
 fn start_log(level: tracing::Level) {
     let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(colours);
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
     log.with_target(false).with_max_level(level).init();
 }

@@ -63,25 +63,13 @@ pub struct Profile {
 
 impl Profile {
     /// A terminal that signs in for the usual keys of its MAC.
-    pub const fn new(
-        terminal: [u8; 8],
-        merchant: [u8; 15],
-        dialect: &'static Dialect,
-        mac: MacAlgorithm,
-    ) -> Self {
+    pub const fn new(terminal: [u8; 8], merchant: [u8; 15], dialect: &'static Dialect, mac: MacAlgorithm) -> Self {
         let layout = match mac {
             MacAlgorithm::Sm4Cbc | MacAlgorithm::CupEcbSm4 => KeyLayout::Sm4,
             _ => KeyLayout::Tdes,
         };
         let head = Head::of_terminal([0x00, 0x03], [0x00, 0x00]);
-        Self {
-            terminal,
-            merchant,
-            dialect,
-            mac,
-            layout,
-            head,
-        }
+        Self { terminal, merchant, dialect, mac, layout, head }
     }
 }
 
@@ -99,11 +87,7 @@ pub struct Swipe<'a> {
 impl Swipe<'_> {
     /// Just the card.
     pub fn of(pan: Pan) -> Self {
-        Self {
-            card: CardRef::Pan(pan),
-            entry_mode: 72,
-            integrity: IntegrityRequest::default(),
-        }
+        Self { card: CardRef::Pan(pan), entry_mode: 72, integrity: IntegrityRequest::default() }
     }
 }
 
@@ -131,13 +115,7 @@ pub struct Terminal {
 impl Terminal {
     /// A terminal that has not signed in; its STANs count on from `next_stan`.
     pub fn new(profile: Profile, tmk: Tmk, next_stan: u32) -> Self {
-        Self {
-            profile,
-            tmk,
-            next_stan,
-            batch: 0,
-            session: None,
-        }
+        Self { profile, tmk, next_stan, batch: 0, session: None }
     }
 
     /// What it is.
@@ -157,10 +135,7 @@ impl Terminal {
 
     /// Writes a sign-in.
     pub fn sign_in(&mut self, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
-        let request = SignIn {
-            origin: self.origin(),
-            layout: self.profile.layout,
-        };
+        let request = SignIn { origin: self.origin(), layout: self.profile.layout };
         self.write(SignIn::MTI, false, frame, |writer| request.encode(writer))
     }
 
@@ -181,17 +156,13 @@ impl Terminal {
 
     /// Writes a sign-off.
     pub fn sign_off(&mut self, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
-        let request = SignOff {
-            origin: self.origin(),
-        };
+        let request = SignOff { origin: self.origin() };
         self.write(SignOff::MTI, false, frame, |writer| request.encode(writer))
     }
 
     /// Writes an echo.
     pub fn echo(&mut self, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
-        let request = Echo {
-            origin: self.origin(),
-        };
+        let request = Echo { origin: self.origin() };
         self.write(Echo::MTI, false, frame, |writer| request.encode(writer))
     }
 
@@ -202,39 +173,20 @@ impl Terminal {
         amount_fen: Option<u64>,
         frame: &mut [u8],
     ) -> Result<Sent, TerminalFault> {
-        let request = StarInquiry {
-            presented: self.presented(swipe, amount_fen),
-        };
-        self.write(StarInquiry::MTI, true, frame, |writer| {
-            request.encode(writer)
-        })
+        let request = StarInquiry { presented: self.presented(swipe, amount_fen) };
+        self.write(StarInquiry::MTI, true, frame, |writer| request.encode(writer))
     }
 
     /// Writes a purchase.
-    pub fn purchase(
-        &mut self,
-        swipe: &Swipe<'_>,
-        amount_fen: u64,
-        frame: &mut [u8],
-    ) -> Result<Sent, TerminalFault> {
-        let request = Purchase {
-            presented: self.presented(swipe, Some(amount_fen)),
-        };
+    pub fn purchase(&mut self, swipe: &Swipe<'_>, amount_fen: u64, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
+        let request = Purchase { presented: self.presented(swipe, Some(amount_fen)) };
         self.write(Purchase::MTI, true, frame, |writer| request.encode(writer))
     }
 
     /// Writes a counter service.
-    pub fn counter_service(
-        &mut self,
-        swipe: &Swipe<'_>,
-        frame: &mut [u8],
-    ) -> Result<Sent, TerminalFault> {
-        let request = CounterService {
-            presented: self.presented(swipe, None),
-        };
-        self.write(CounterService::MTI, true, frame, |writer| {
-            request.encode(writer)
-        })
+    pub fn counter_service(&mut self, swipe: &Swipe<'_>, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
+        let request = CounterService { presented: self.presented(swipe, None) };
+        self.write(CounterService::MTI, true, frame, |writer| request.encode(writer))
     }
 
     /// Writes the reversal of a purchase whose answer didn't come.
@@ -248,9 +200,7 @@ impl Terminal {
         let mut presented = self.presented(swipe, Some(amount_fen));
         presented.origin.stan = original.stan;
         let request = Reversal::of_purchase(presented, *b"98");
-        let sent = self.write_as(Reversal::MTI, original.stan, true, frame, |writer| {
-            request.encode(writer)
-        })?;
+        let sent = self.write_as(Reversal::MTI, original.stan, true, frame, |writer| request.encode(writer))?;
         Ok(sent)
     }
 
@@ -274,16 +224,17 @@ impl Terminal {
         }
     }
 
+    /// Whether a message, its own say, is sealed with the session's key.
+    pub fn verifies(&self, frame: &[u8]) -> Result<bool, TerminalFault> {
+        let frame = whole_frame(self.profile.dialect, frame)?;
+        let message = xingka_wire::decode(&frame).map_err(|malformed| malformed.fault)?;
+        let key = self.session.as_ref().ok_or(TerminalFault::NotSignedIn)?;
+        Ok(message.mac().is_some_and(|mac| key.verify(message.mab(), &mac)))
+    }
+
     fn origin(&self) -> Origin {
-        let Profile {
-            terminal, merchant, ..
-        } = self.profile;
-        Origin {
-            terminal,
-            merchant,
-            stan: self.next_stan,
-            batch: self.batch,
-        }
+        let Profile { terminal, merchant, .. } = self.profile;
+        Origin { terminal, merchant, stan: self.next_stan, batch: self.batch }
     }
 
     fn presented<'a>(&self, swipe: &Swipe<'a>, amount_fen: Option<u64>) -> Presented<'a> {
@@ -329,12 +280,7 @@ impl Terminal {
         encode(&mut writer);
         let mab = writer.finish()?;
         let length = seal_frame(dialect, head, mab, key.map(|key| key.mac(mab)), frame)?;
-        Ok(Sent {
-            length,
-            stan,
-            mti,
-            sealed,
-        })
+        Ok(Sent { length, stan, mti, sealed })
     }
 }
 

@@ -20,10 +20,8 @@ pub struct Audit {
 #[derive(Subcommand)]
 enum What {
     /// Check the journal's whole hash chain and its anchors
-    #[command(
-        after_help = "Example: xingka audit verify --config city/xingka.toml\n\n\
-        Finds any record that was changed, removed, added or reordered up to the newest anchor."
-    )]
+    #[command(after_help = "Example: xingka audit verify --config city/xingka.toml\n\n\
+        Finds any record that was changed, removed, added or reordered up to the newest anchor.")]
     Verify {
         #[command(flatten)]
         config: ConfigArg,

@@ -14,6 +14,7 @@ use xingka_core::money::Fen;
 use xingka_server::Service;
 use xingka_store::CityTerminal;
 use xingka_terminal::{Swipe, Terminal};
+use xingka_wire::mac::MacAlgorithm;
 use xingka_wire::pan::Pan;
 
 use super::deployment::Deployment;
@@ -48,12 +49,7 @@ pub struct Demo {
 /// Swipes shown in the table; all of them are in the JSON.
 const ROWS_SHOWN: usize = 40;
 
-const PLACES: Size = Size {
-    holders: 0,
-    shops: 6,
-    halls: 2,
-    terminals_each: 2,
-};
+const PLACES: Size = Size { holders: 0, shops: 6, halls: 2, terminals_each: 2, macs: MacAlgorithm::ALL };
 
 /// One swipe and where it was made.
 #[derive(Serialize)]
@@ -67,30 +63,17 @@ struct AtPlace {
 impl Demo {
     pub async fn run(self) -> Result<ExitCode> {
         let begun = Instant::now();
-        let folder = tempfile::Builder::new()
-            .prefix("xingka-demo-")
-            .tempdir()
-            .context("making a temporary folder")?;
-        let size = Size {
-            holders: self.holders as usize,
-            ..PLACES
-        };
+        let folder = tempfile::Builder::new().prefix("xingka-demo-").tempdir().context("making a temporary folder")?;
+        let size = Size { holders: self.holders as usize, ..PLACES };
         let (deployment, cards) = make_city(folder.path(), size, self.seed).await?;
         let terminals = deployment.store.terminals().await?;
         let mut counters = Vec::new();
         for known in &terminals {
-            counters.push(Counter {
-                kind: known.terminal.merchant.kind,
-                terminal: open(&deployment, known)?,
-            });
+            counters.push(Counter { kind: known.terminal.merchant.kind, terminal: open(&deployment, known)? });
         }
         let config = deployment.config.file.clone();
         let service = deployment.start().await?;
-        let mut city = City {
-            counters,
-            cards,
-            random: fastrand::Rng::with_seed(self.seed),
-        };
+        let mut city = City { counters, cards, random: fastrand::Rng::with_seed(self.seed) };
         let swipes = city.swipe(&service, self.swipes, begun).await;
         let (answers, first_answer_ms) = match swipes {
             Ok(swipes) => swipes,
@@ -106,21 +89,11 @@ impl Demo {
             leave_running(&kept, &config, &city, &service, &terminals).await?;
         }
         service.stop().await?;
-        ensure!(
-            replayed.differences.is_empty(),
-            "{} swipes were decided otherwise again",
-            replayed.differences.len()
-        );
+        ensure!(replayed.differences.is_empty(), "{} swipes were decided otherwise again", replayed.differences.len());
         Ok(ExitCode::SUCCESS)
     }
 
-    fn show(
-        &self,
-        service: &Service,
-        answers: &[AtPlace],
-        first_answer_ms: u128,
-        replayed: &Replayed,
-    ) -> Result<()> {
+    fn show(&self, service: &Service, answers: &[AtPlace], first_answer_ms: u128, replayed: &Replayed) -> Result<()> {
         let address = service.address().to_string();
         if self.json.json {
             return output::json(&json!({
@@ -133,10 +106,7 @@ impl Demo {
                 "differences": replayed.differences.len(),
             }));
         }
-        output::line(format_args!(
-            "a city of {} holders, its switch at {address}",
-            self.holders
-        ));
+        output::line(format_args!("a city of {} holders, its switch at {address}", self.holders));
         output::line(table(answers));
         if answers.len() > ROWS_SHOWN {
             output::line(format_args!("… and {} more", answers.len() - ROWS_SHOWN));
@@ -150,14 +120,8 @@ impl Demo {
             half.unwrap_or(&0),
             most.unwrap_or(&0)
         ));
-        let Replayed {
-            swipes,
-            differences,
-        } = replayed;
-        output::line(format_args!(
-            "replayed from the journal: {swipes} swipes, {} differences",
-            differences.len()
-        ));
+        let Replayed { swipes, differences } = replayed;
+        output::line(format_args!("replayed from the journal: {swipes} swipes, {} differences", differences.len()));
         Ok(())
     }
 }
@@ -180,12 +144,7 @@ struct City {
 
 impl City {
     /// Signs the terminals in and swipes at one kind of place after the other.
-    async fn swipe(
-        &mut self,
-        service: &Service,
-        swipes: u32,
-        begun: Instant,
-    ) -> Result<(Vec<AtPlace>, u128)> {
+    async fn swipe(&mut self, service: &Service, swipes: u32, begun: Instant) -> Result<(Vec<AtPlace>, u128)> {
         let mut lines = Vec::new();
         for counter in &mut self.counters {
             let mut line = Line::connect(service.address()).await?;
@@ -206,15 +165,9 @@ impl City {
 
     /// Shops twice as often as halls and banks.
     fn next_counter(&mut self, number: usize) -> usize {
-        let wanted = [
-            MerchantKind::Merchant,
-            MerchantKind::Hall,
-            MerchantKind::Merchant,
-            MerchantKind::Bank,
-        ][number % 4];
-        let places: Vec<usize> = (0..self.counters.len())
-            .filter(|at| self.counters[*at].kind == wanted)
-            .collect();
+        let wanted =
+            [MerchantKind::Merchant, MerchantKind::Hall, MerchantKind::Merchant, MerchantKind::Bank][number % 4];
+        let places: Vec<usize> = (0..self.counters.len()).filter(|at| self.counters[*at].kind == wanted).collect();
         places[self.random.usize(..places.len())]
     }
 
@@ -235,41 +188,23 @@ impl City {
                 MerchantKind::Bank => terminal.star_inquiry(&card, None, frame),
             })
             .await?;
-        Ok(AtPlace {
-            place,
-            amount_fen,
-            seen,
-        })
+        Ok(AtPlace { place, amount_fen, seen })
     }
 }
 
 fn table(answers: &[AtPlace]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
-        "place",
-        "what the terminal saw",
-        "code",
-        "amount",
-        "to pay",
-        "priority",
-        "µs",
-    ]);
+    table.set_header(["place", "what the terminal saw", "code", "amount", "to pay", "priority", "µs"]);
     let money = |fen: Option<u64>| fen.map_or(String::new(), |fen| Fen(fen).to_string());
-    for AtPlace {
-        place,
-        amount_fen,
-        seen,
-    } in answers.iter().take(ROWS_SHOWN)
-    {
+    for AtPlace { place, amount_fen, seen } in answers.iter().take(ROWS_SHOWN) {
         table.add_row([
             (*place).to_owned(),
             seen.text.clone().unwrap_or_default(),
             seen.code.clone(),
             money(*amount_fen),
             money(seen.payable_fen),
-            seen.priority
-                .map_or(String::new(), |priority| priority.to_string()),
+            seen.priority.map_or(String::new(), |priority| priority.to_string()),
             seen.micros.to_string(),
         ]);
     }
@@ -289,16 +224,10 @@ async fn leave_running(
     service: &Service,
     terminals: &[CityTerminal],
 ) -> Result<()> {
-    let shop = terminals
-        .iter()
-        .find(|known| known.terminal.merchant.kind == MerchantKind::Merchant);
+    let shop = terminals.iter().find(|known| known.terminal.merchant.kind == MerchantKind::Merchant);
     let terminal = shop.map_or(String::new(), |known| known.terminal.id.to_string());
     let card = city.cards.first().map_or("", String::as_str);
-    eprintln!(
-        "running at {} from {}; end it with Ctrl-C, then remove the folder",
-        service.address(),
-        folder.display()
-    );
+    eprintln!("running at {} from {}; end it with Ctrl-C, then remove the folder", service.address(), folder.display());
     eprintln!(
         "try: xingka swipe --terminal {terminal} --pan {card} --amount 128 --host {} --config {}",
         service.address(),

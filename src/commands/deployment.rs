@@ -29,12 +29,7 @@ impl Deployment {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("making the data folder {}", config.data_dir.display()))?;
         let store = Store::open(&config.store_url, true).await?;
-        Ok(Self {
-            config,
-            store,
-            master,
-            card_hasher,
-        })
+        Ok(Self { config, store, master, card_hasher })
     }
 
     /// The journal, to read it beside a node that may be writing it.

@@ -35,16 +35,8 @@ struct Check {
 impl Check {
     fn new(what: &'static str, result: Result<String>) -> Self {
         match result {
-            Ok(found) => Self {
-                what,
-                ok: true,
-                found,
-            },
-            Err(error) => Self {
-                what,
-                ok: false,
-                found: format!("{error:#}"),
-            },
+            Ok(found) => Self { what, ok: true, found },
+            Err(error) => Self { what, ok: false, found: format!("{error:#}") },
         }
     }
 }
@@ -57,17 +49,10 @@ impl Doctor {
             output::json(&json!({ "ok": well, "checks": checks }))?;
         } else {
             for Check { what, ok, found } in &checks {
-                output::line(format_args!(
-                    "{} {what:14} {found}",
-                    if *ok { "ok  " } else { "BAD " }
-                ));
+                output::line(format_args!("{} {what:14} {found}", if *ok { "ok  " } else { "BAD " }));
             }
         }
-        Ok(if well {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     async fn checks(&self) -> Vec<Check> {
@@ -96,9 +81,7 @@ impl Doctor {
 
 fn key_files(config: &Config) -> Result<String> {
     for path in config.key_files() {
-        let metadata = path
-            .metadata()
-            .with_context(|| format!("reading {}", path.display()))?;
+        let metadata = path.metadata().with_context(|| format!("reading {}", path.display()))?;
         let mode = metadata.permissions().mode() & 0o777;
         ensure!(
             mode & 0o077 == 0,
@@ -112,22 +95,15 @@ fn key_files(config: &Config) -> Result<String> {
 
 /// A clock before the program was written decides by the wrong day.
 fn clock() -> Result<String> {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .context("the clock stands before 1970: set it")?;
-    ensure!(
-        now.as_secs() > 1_767_225_600,
-        "the clock stands before 2026: set it"
-    );
+    let now =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock stands before 1970: set it")?;
+    ensure!(now.as_secs() > 1_767_225_600, "the clock stands before 2026: set it");
     Ok("plausible".into())
 }
 
 async fn store(deployment: &Deployment) -> Result<String> {
     let counts = deployment.store.counts().await?;
-    ensure!(
-        counts.terminals > 0,
-        "no terminals yet: xingka import CITY_FOLDER"
-    );
+    ensure!(counts.terminals > 0, "no terminals yet: xingka import CITY_FOLDER");
     Ok(format!(
         "{} holders, {} cards, {} merchants, {} terminals, {} benefits",
         counts.holders, counts.cards, counts.merchants, counts.terminals, counts.benefits
@@ -135,10 +111,7 @@ async fn store(deployment: &Deployment) -> Result<String> {
 }
 
 async fn keys(deployment: &Deployment) -> Result<String> {
-    deployment
-        .store
-        .check_keys(&deployment.master, &deployment.card_hasher)
-        .await?;
+    deployment.store.check_keys(&deployment.master, &deployment.card_hasher).await?;
     for known in deployment.store.terminals().await? {
         crate::line::terminal(&known, &deployment.master, 1)?;
     }
@@ -147,9 +120,7 @@ async fn keys(deployment: &Deployment) -> Result<String> {
 
 async fn journal(deployment: &Deployment) -> Result<String> {
     let mut journal = deployment.journal().await?;
-    let verified = journal
-        .verify(&deployment.store.anchors().await?, &deployment.anchor_key())
-        .await?;
+    let verified = journal.verify(&deployment.store.anchors().await?, &deployment.anchor_key()).await?;
     Ok(format!("{} records, the chain is whole", verified.records))
 }
 

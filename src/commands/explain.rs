@@ -15,9 +15,7 @@ use super::{ConfigArg, JsonArg, output};
 
 /// Say why an answer was given, in Chinese and English
 #[derive(Args)]
-#[command(
-    after_help = "Example: xingka explain 019ab2f0-5c11-7000-8000-0000000004d2 --config city/xingka.toml"
-)]
+#[command(after_help = "Example: xingka explain 019ab2f0-5c11-7000-8000-0000000004d2 --config city/xingka.toml")]
 pub struct Explain {
     /// The decision's id, as on the answer (DF1B)
     decision_id: DecisionId,
@@ -33,9 +31,8 @@ impl Explain {
         let swipe = self.find(&deployment).await?;
         let version = swipe.capsule.rules;
         let rules = deployment.store.rule_book(version).await?;
-        let rules = rules.with_context(|| {
-            format!("the store has no rule book {version}, under which it was decided")
-        })?;
+        let rules =
+            rules.with_context(|| format!("the store has no rule book {version}, under which it was decided"))?;
         let explanation = explain(&swipe.capsule, &swipe.verdict, &rules);
         if self.json.json {
             output::json(&json!({
@@ -57,10 +54,7 @@ impl Explain {
         let id = self.decision_id;
         match deployment.journal().await?.record(id.sequence()).await? {
             Some(Record::Swipe(swipe)) if swipe.capsule.id == id => Ok(*swipe),
-            _ => bail!(
-                "no decision {id} in the journal {}",
-                deployment.config.journal_path().display()
-            ),
+            _ => bail!("no decision {id} in the journal {}", deployment.config.journal_path().display()),
         }
     }
 }

@@ -17,11 +17,9 @@ const FAULTS_SHOWN: usize = 5;
 
 /// Load a city folder: holders, merchants, cards, terminals and benefits
 #[derive(Args)]
-#[command(
-    after_help = "Example: xingka import sample-city --config city/xingka.toml\n\n\
+#[command(after_help = "Example: xingka import sample-city --config city/xingka.toml\n\n\
     Importing the same folder again changes nothing. A file with a bad row is not loaded at all; \
-    its reject file names line, column and reason."
-)]
+    its reject file names line, column and reason.")]
 pub struct Import {
     /// The folder with holders.csv, cards.csv, merchants.csv, terminals.csv, benefits.csv, or some of them
     dir: PathBuf,
@@ -41,29 +39,14 @@ impl Import {
             report.files.iter().for_each(show);
         }
         let rejected = report.files.iter().any(|file| file.rejected > 0);
-        Ok(if rejected {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if rejected { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
 /// Imports `dir`, with a progress bar if wanted.
-pub async fn run(
-    deployment: &Deployment,
-    dir: &std::path::Path,
-    with_bar: bool,
-) -> Result<ImportReport> {
-    let keys = ImportKeys {
-        master: &deployment.master,
-        card_hash: &deployment.card_hasher,
-    };
-    let bar = if with_bar {
-        ProgressBar::new(0)
-    } else {
-        ProgressBar::hidden()
-    };
+pub async fn run(deployment: &Deployment, dir: &std::path::Path, with_bar: bool) -> Result<ImportReport> {
+    let keys = ImportKeys { master: &deployment.master, card_hash: &deployment.card_hasher };
+    let bar = if with_bar { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template("{msg:15} {bar:40} {pos}/{len} {per_sec}")?;
     bar.set_style(style);
     let mut draw = |progress: Progress| {
@@ -71,14 +54,7 @@ pub async fn run(
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     };
-    let report = import(
-        &deployment.store,
-        dir,
-        &keys,
-        &deployment.config.rejects_dir(),
-        &mut draw,
-    )
-    .await;
+    let report = import(&deployment.store, dir, &keys, &deployment.config.rejects_dir(), &mut draw).await;
     bar.finish_and_clear();
     Ok(report?)
 }
@@ -99,28 +75,14 @@ fn as_json(report: &ImportReport) -> Value {
 }
 
 fn show(file: &FileReport) {
-    let FileReport {
-        file: name,
-        read,
-        loaded,
-        unchanged,
-        rejected,
-        flagged,
-        ..
-    } = file;
+    let FileReport { file: name, read, loaded, unchanged, rejected, flagged, .. } = file;
     output::line(format_args!(
         "{name:15} {read} read, {loaded} loaded, {unchanged} unchanged, {rejected} rejected, {flagged} flagged"
     ));
     for fault in file.first_faults.iter().take(FAULTS_SHOWN) {
-        eprintln!(
-            "{name}, line {}, column {}: {}",
-            fault.line, fault.column, fault.reason
-        );
+        eprintln!("{name}, line {}, column {}: {}", fault.line, fault.column, fault.reason);
     }
     if let Some(rejects) = &file.reject_file {
-        eprintln!(
-            "nothing of {name} was loaded; all bad rows are in {}",
-            rejects.display()
-        );
+        eprintln!("nothing of {name} was loaded; all bad rows are in {}", rejects.display());
     }
 }

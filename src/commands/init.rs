@@ -17,9 +17,7 @@ use crate::config::FILE_NAME;
 
 /// Write a commented configuration, keys and an empty store
 #[derive(Args)]
-#[command(
-    after_help = "Example: xingka init city && xingka import sample-city --config city/xingka.toml"
-)]
+#[command(after_help = "Example: xingka init city && xingka import sample-city --config city/xingka.toml")]
 pub struct Init {
     /// The deployment's folder, made if it isn't there
     dir: PathBuf,
@@ -44,16 +42,9 @@ impl Init {
             output::json(&made)?;
         } else {
             output::line(format_args!("made {}", made.config.display()));
-            made.files
-                .iter()
-                .for_each(|file| output::line(format_args!("made {}", file.display())));
-            output::line(
-                "Keep the keys: without them no card is known and no terminal can sign in.",
-            );
-            output::line(format_args!(
-                "next: xingka import CITY_FOLDER --config {}",
-                made.config.display()
-            ));
+            made.files.iter().for_each(|file| output::line(format_args!("made {}", file.display())));
+            output::line("Keep the keys: without them no card is known and no terminal can sign in.");
+            output::line(format_args!("next: xingka import CITY_FOLDER --config {}", made.config.display()));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -62,11 +53,7 @@ impl Init {
 /// Makes a deployment in `dir`, touching nothing that is already there.
 pub async fn make(dir: &Path) -> Result<Made> {
     let config = dir.join(FILE_NAME);
-    ensure!(
-        !config.exists(),
-        "{} exists already: choose another folder, or remove it first",
-        config.display()
-    );
+    ensure!(!config.exists(), "{} exists already: choose another folder, or remove it first", config.display());
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -96,11 +83,7 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path);
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.with_context(|| format!("writing {}", path.display()))
 }

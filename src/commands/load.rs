@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use serde::Serialize;
+use xingka_server::Service;
+use xingka_wire::mac::{MacAlgorithm, UnknownMac};
 use xingka_wire::pan::Pan;
 
 use super::deployment::Deployment;
 use super::{JsonArg, init, output};
 use crate::city_maker::{self, Size};
 use crate::line;
-use crate::load::{self, Loader, Mix, Outcome, Plan};
+use crate::load::{self, Echo, Loader, Mix, Outcome, Peer, Plan};
 
 /// Make load: many terminals swiping at once
 #[derive(Args)]
@@ -34,6 +37,9 @@ pub struct Load {
     /// What is asked
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Mix::Swipe)]
     mix: Mix,
+    /// How the terminals of its own city seal their messages; `all` takes each MAC in turn
+    #[arg(long, value_name = "NAME", default_value = "aes-cmac", conflicts_with = "config", value_parser = parse_mac)]
+    mac: Macs,
     /// Which cards and amounts come in which order
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,45 +52,67 @@ pub struct Load {
     /// The switch, where it isn't the one of the configuration
     #[arg(long, value_name = "ADDR", requires = "config")]
     host: Option<String>,
+    /// Measure a bare echo of the same frames as well, in the same run
+    #[arg(long, conflicts_with = "config")]
+    beside_echo: bool,
     #[command(flatten)]
     json: JsonArg,
+}
+
+/// One MAC, or each in turn.
+#[derive(Debug, Clone, Copy)]
+struct Macs(Option<MacAlgorithm>);
+
+fn parse_mac(name: &str) -> Result<Macs, UnknownMac> {
+    if name == "all" { Ok(Macs(None)) } else { name.parse().map(|mac| Macs(Some(mac))) }
+}
+
+/// What is printed: the load's outcome, and the echo's beside it where wanted.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// How many commits of the journal that took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commits: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo_per_s: Option<f64>,
+    /// What part of the echo's answers a second the switch gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio_to_echo: Option<f64>,
+}
+
+impl From<Outcome> for Report {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, commits: None, echo_per_s: None, ratio_to_echo: None }
+    }
 }
 
 impl Load {
     pub async fn run(self) -> Result<ExitCode> {
         ensure!(self.terminals > 0, "--terminals must be 1 or more");
-        ensure!(
-            (0.1..=86_400.0).contains(&self.seconds),
-            "--seconds must be from 0.1 to 86400"
-        );
-        ensure!(
-            self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)),
-            "--rate must be from 0.1 to 1000000"
-        );
-        let outcome = match &self.config {
-            Some(config) => self.at(config).await?,
+        ensure!((0.1..=86_400.0).contains(&self.seconds), "--seconds must be from 0.1 to 86400");
+        ensure!(self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)), "--rate must be from 0.1 to 1000000");
+        let report = match &self.config {
+            Some(config) => self.at(config).await?.into(),
             None => self.at_own_city().await?,
         };
         if self.json.json {
-            output::json(&outcome)?;
+            output::json(&report)?;
         } else {
-            show(&outcome);
+            show(&report);
         }
-        Ok(if outcome.errors > 0 {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if report.outcome.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn macs(&self) -> &'static [MacAlgorithm] {
+        let chosen = |mac: &&MacAlgorithm| Some(**mac) == self.mac.0;
+        MacAlgorithm::ALL.iter().find(chosen).map_or(MacAlgorithm::ALL, std::slice::from_ref)
     }
 
     fn plan(&self) -> Plan {
         let duration = Duration::from_secs_f64(self.seconds);
-        Plan {
-            rate_per_s: self.rate,
-            duration,
-            mix: self.mix,
-            seed: self.seed,
-        }
+        Plan { rate_per_s: self.rate, duration, mix: self.mix, seed: self.seed, peer: Peer::Switch }
     }
 
     async fn at(&self, config: &Path) -> Result<Outcome> {
@@ -99,37 +127,39 @@ impl Load {
             Some(host) => line::resolve(host).await?,
             None => deployment.config.listen,
         };
-        load::run(address, loaders, Arc::new(cards), self.plan()).await
+        Ok(load::run(address, loaders, Arc::new(cards), self.plan()).await?.0)
     }
 
-    async fn at_own_city(&self) -> Result<Outcome> {
+    async fn at_own_city(&self) -> Result<Report> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let places = self.terminals.div_ceil(4).max(1);
-        let size = Size {
-            holders: 10_000,
-            shops: places,
-            halls: places.div_ceil(4),
-            terminals_each: 4,
-        };
+        let size = Size { holders: 10_000, shops: places, halls: places.div_ceil(4), terminals_each: 4, macs: self.macs() };
         let (deployment, cards) = make_city(folder.path(), size, self.seed).await?;
         let loaders = loaders(&deployment, self.terminals).await?;
         let service = deployment.start().await?;
-        let cards = cards
-            .iter()
-            .filter_map(|pan| Pan::from_ascii(pan.as_bytes()))
-            .collect();
-        let outcome = load::run(service.address(), loaders, Arc::new(cards), self.plan()).await;
+        let cards = Arc::new(cards.iter().filter_map(|pan| Pan::from_ascii(pan.as_bytes())).collect());
+        let loaded = self.load(&service, loaders, cards).await;
         service.stop().await?;
-        outcome
+        loaded
+    }
+
+    async fn load(&self, service: &Service, loaders: Vec<Loader>, cards: Arc<Vec<Pan>>) -> Result<Report> {
+        let (outcome, loaders) = load::run(service.address(), loaders, cards.clone(), self.plan()).await?;
+        let mut report = Report { commits: Some(service.commits()), ..Report::from(outcome) };
+        if self.beside_echo {
+            let echo = Echo::start().await?;
+            let plan = Plan { peer: Peer::Echo, ..self.plan() };
+            let (beside, _) = load::run(echo.address(), loaders, cards, plan).await?;
+            ensure!(beside.errors == 0, "the echo server gave {} wrong answers", beside.errors);
+            report.ratio_to_echo = Some((report.outcome.per_s / beside.per_s * 1_000.0).round() / 1_000.0);
+            report.echo_per_s = Some(beside.per_s);
+        }
+        Ok(report)
     }
 }
 
 /// A deployment with a synthetic city in `folder`, on a free port of loopback.
-pub async fn make_city(
-    folder: &Path,
-    size: Size,
-    seed: u64,
-) -> Result<(Deployment, Vec<city_maker::Pan>)> {
+pub async fn make_city(folder: &Path, size: Size, seed: u64) -> Result<(Deployment, Vec<city_maker::Pan>)> {
     let made = init::make(&folder.join("deployment")).await?;
     let config = std::fs::read_to_string(&made.config)?;
     let on_free_port = config.replacen("[switch]", "[switch]\nlisten = \"127.0.0.1:0\"", 1);
@@ -139,10 +169,7 @@ pub async fn make_city(
     let deployment = Deployment::open(&made.config).await?;
     let report = super::import::run(&deployment, &city, false).await?;
     let rejected = report.files.iter().find(|file| file.rejected > 0);
-    ensure!(
-        rejected.is_none(),
-        "the synthetic city was rejected: {rejected:?}"
-    );
+    ensure!(rejected.is_none(), "the synthetic city was rejected: {rejected:?}");
     Ok((deployment, cards))
 }
 
@@ -150,63 +177,41 @@ pub async fn make_city(
 /// to have left unused.
 async fn loaders(deployment: &Deployment, count: usize) -> Result<Vec<Loader>> {
     let known = deployment.store.terminals().await?;
-    ensure!(
-        known.len() >= count,
-        "the city has {} terminals, fewer than --terminals {count}",
-        known.len()
-    );
+    ensure!(known.len() >= count, "the city has {} terminals, fewer than --terminals {count}", known.len());
     let now_ms = deployment.clock().now().epoch_ms.unsigned_abs();
     let first_stan = (now_ms / 10 % u64::from(xingka_terminal::LAST_STAN)) as u32 + 1;
     let loaders = known.iter().take(count).map(|known| {
         let terminal = line::terminal(known, &deployment.master, first_stan)?;
-        Ok(Loader {
-            terminal,
-            kind: known.terminal.merchant.kind,
-        })
+        Ok(Loader { terminal, kind: known.terminal.merchant.kind })
     });
     loaders.collect()
 }
 
 fn read_cards(file: &Path) -> Result<Vec<Pan>> {
-    let mut reader =
-        csv::Reader::from_path(file).with_context(|| format!("reading {}", file.display()))?;
-    let headers = reader
-        .headers()
-        .with_context(|| format!("reading {}", file.display()))?;
-    let column = headers
-        .iter()
-        .position(|column| column.trim_start_matches('\u{feff}') == "pan");
+    let mut reader = csv::Reader::from_path(file).with_context(|| format!("reading {}", file.display()))?;
+    let headers = reader.headers().with_context(|| format!("reading {}", file.display()))?;
+    let column = headers.iter().position(|column| column.trim_start_matches('\u{feff}') == "pan");
     let column = column.with_context(|| format!("{} has no column `pan`", file.display()))?;
     let mut cards = Vec::new();
     for (row, line) in reader.records().zip(2..) {
         let row = row.with_context(|| format!("{}, line {line}", file.display()))?;
-        let pan = row
-            .get(column)
-            .and_then(|pan| Pan::from_ascii(pan.as_bytes()));
-        cards.push(pan.with_context(|| {
-            format!("{}, line {line}: `pan` is no card number", file.display())
-        })?);
+        let pan = row.get(column).and_then(|pan| Pan::from_ascii(pan.as_bytes()));
+        cards.push(pan.with_context(|| format!("{}, line {line}: `pan` is no card number", file.display()))?);
     }
     ensure!(!cards.is_empty(), "{} has no cards", file.display());
     Ok(cards)
 }
 
-fn show(outcome: &Outcome) {
-    let Outcome {
-        sent,
-        answered,
-        errors,
-        per_s,
-        p50_us,
-        p90_us,
-        p99_us,
-        p999_us,
-        max_us,
-    } = outcome;
-    output::line(format_args!(
-        "{sent} sent, {answered} answered, {errors} errors, {per_s} a second"
-    ));
+fn show(report: &Report) {
+    let Outcome { sent, answered, errors, per_s, p50_us, p90_us, p99_us, p999_us, max_us } = &report.outcome;
+    output::line(format_args!("{sent} sent, {answered} answered, {errors} errors, {per_s} a second"));
     output::line(format_args!(
         "µs: half within {p50_us}, 90 % {p90_us}, 99 % {p99_us}, 99.9 % {p999_us}, longest {max_us}"
     ));
+    if let Some(commits) = report.commits {
+        output::line(format_args!("{commits} commits of the journal"));
+    }
+    if let (Some(echo), Some(ratio)) = (report.echo_per_s, report.ratio_to_echo) {
+        output::line(format_args!("a bare echo of the same frames: {echo} a second; the switch gives {ratio} of that"));
+    }
 }

@@ -23,12 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Xingka (星卡): the card-and-POS service of a city's integrity card.
 #[derive(Parser)]
-#[command(
-    name = "xingka",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "xingka", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -20,9 +20,7 @@ const AT_ONCE: usize = 10_000;
 
 /// Decide recorded swipes again and compare
 #[derive(Args)]
-#[command(
-    after_help = "Example: xingka replay --from 2026-11-23T00:00:00+08:00 --config city/xingka.toml"
-)]
+#[command(after_help = "Example: xingka replay --from 2026-11-23T00:00:00+08:00 --config city/xingka.toml")]
 pub struct Replay {
     /// Only swipes at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
@@ -51,38 +49,21 @@ impl Replay {
         let from = self.from.map_or(i64::MIN, jiff::Timestamp::as_millisecond);
         let to = self.to.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
         let replayed = replay(&deployment, from, to).await?;
-        let differences: Vec<String> = replayed
-            .differences
-            .iter()
-            .map(DecisionId::to_string)
-            .collect();
+        let differences: Vec<String> = replayed.differences.iter().map(DecisionId::to_string).collect();
         if self.json.json {
             output::json(&json!({ "swipes": replayed.swipes, "differences": differences }))?;
         } else {
-            output::line(format_args!(
-                "{} swipes decided again, {} differences",
-                replayed.swipes,
-                differences.len()
-            ));
-            differences
-                .iter()
-                .for_each(|id| output::line(format_args!("differs: {id}")));
+            output::line(format_args!("{} swipes decided again, {} differences", replayed.swipes, differences.len()));
+            differences.iter().for_each(|id| output::line(format_args!("differs: {id}")));
         }
-        Ok(if differences.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
 /// Decides every recorded swipe between two times again.
 pub async fn replay(deployment: &Deployment, from_ms: i64, to_ms: i64) -> Result<Replayed> {
     let mut journal = deployment.journal().await?;
-    let mut books = RuleBooks {
-        deployment,
-        books: BTreeMap::new(),
-    };
+    let mut books = RuleBooks { deployment, books: BTreeMap::new() };
     let mut replayed = Replayed::default();
     let mut next = 1;
     loop {
@@ -92,18 +73,12 @@ pub async fn replay(deployment: &Deployment, from_ms: i64, to_ms: i64) -> Result
             .each(next, |stored| {
                 last = Some(stored.sequence);
                 match stored.record {
-                    Record::Swipe(swipe)
-                        if (from_ms..to_ms).contains(&swipe.capsule.at.epoch_ms) =>
-                    {
+                    Record::Swipe(swipe) if (from_ms..to_ms).contains(&swipe.capsule.at.epoch_ms) => {
                         swipes.push(*swipe)
                     }
                     _ => {}
                 }
-                if swipes.len() < AT_ONCE {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
+                if swipes.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
             .await?;
         for swipe in &swipes {
@@ -130,13 +105,10 @@ impl RuleBooks<'_> {
         let capsule = &swipe.capsule;
         if !self.books.contains_key(&capsule.rules) {
             let book = self.deployment.store.rule_book(capsule.rules).await?;
-            let book =
-                book.with_context(|| format!("the store has no rule book {}", capsule.rules))?;
+            let book = book.with_context(|| format!("the store has no rule book {}", capsule.rules))?;
             self.books.insert(capsule.rules, book);
         }
         let book = self.books.get(&capsule.rules);
-        Ok(book.is_some_and(|book| {
-            decide(&capsule.ask, &capsule.facts, book, capsule.at) == swipe.verdict
-        }))
+        Ok(book.is_some_and(|book| decide(&capsule.ask, &capsule.facts, book, capsule.at) == swipe.verdict))
     }
 }

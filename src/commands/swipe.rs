@@ -17,11 +17,9 @@ use crate::line::{self, Line, Seen};
 
 /// Swipe a card at a terminal: signed in, MACed, over TCP
 #[derive(Args)]
-#[command(
-    after_help = "Example: xingka swipe --terminal QZ000001 --pan 6299990000000000012 --amount 128.00\n\n\
+#[command(after_help = "Example: xingka swipe --terminal QZ000001 --pan 6299990000000000012 --amount 128.00\n\n\
     With an amount it is a purchase, without one a counter service at a hall, else an inquiry. \
-    The terminal's STAN counts on from its last swipe."
-)]
+    The terminal's STAN counts on from its last swipe.")]
 pub struct Swipe {
     /// The terminal, eight characters
     #[arg(long, value_name = "ID")]
@@ -56,9 +54,7 @@ impl Swipe {
     pub async fn run(self) -> Result<ExitCode> {
         let deployment = Deployment::open(&self.config.config).await?;
         let known = deployment.store.terminals().await?;
-        let known = known
-            .into_iter()
-            .find(|known| known.terminal.id == self.terminal);
+        let known = known.into_iter().find(|known| known.terminal.id == self.terminal);
         let known = known.with_context(|| format!("the city has no terminal {}", self.terminal))?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
@@ -71,22 +67,13 @@ impl Swipe {
         // Housekeeping has no repeats, so the sign-in need not use a STAN up.
         terminal.set_next_stan(next_stan);
         let service = self.service.as_deref().map(str::as_bytes);
-        let integrity = IntegrityRequest {
-            service,
-            preview: self.preview,
-            ..IntegrityRequest::default()
-        };
-        let card = Card {
-            integrity,
-            ..Card::of(self.pan.clone())
-        };
+        let integrity = IntegrityRequest { service, preview: self.preview, ..IntegrityRequest::default() };
+        let card = Card { integrity, ..Card::of(self.pan.clone()) };
         let seen = line
-            .swipe(&mut terminal, |terminal, frame| {
-                match (self.amount, known.terminal.merchant.kind) {
-                    (Some(amount), _) => terminal.purchase(&card, amount.0, frame),
-                    (None, MerchantKind::Hall) => terminal.counter_service(&card, frame),
-                    (None, _) => terminal.star_inquiry(&card, None, frame),
-                }
+            .swipe(&mut terminal, |terminal, frame| match (self.amount, known.terminal.merchant.kind) {
+                (Some(amount), _) => terminal.purchase(&card, amount.0, frame),
+                (None, MerchantKind::Hall) => terminal.counter_service(&card, frame),
+                (None, _) => terminal.star_inquiry(&card, None, frame),
             })
             .await?;
         if self.json.json {
@@ -107,25 +94,12 @@ fn show(seen: &Seen) {
     };
     told("text", seen.text.clone());
     told("to pay", seen.payable_fen.map(|fen| Fen(fen).to_string()));
-    told(
-        "off",
-        seen.off_bp
-            .map(|bp| format!("{}.{:02} %", bp / 100, bp % 100)),
-    );
+    told("off", seen.off_bp.map(|bp| format!("{}.{:02} %", bp / 100, bp % 100)));
     told("star", seen.star.map(|star| star.to_string()));
-    told(
-        "priority",
-        seen.priority.map(|priority| priority.to_string()),
-    );
+    told("priority", seen.priority.map(|priority| priority.to_string()));
     told("days", seen.days.map(|days| days.to_string()));
-    told(
-        "benefits",
-        seen.benefits.as_ref().map(|ids| format!("{ids:?}")),
-    );
-    told(
-        "waivers",
-        seen.waivers.as_ref().map(|ids| format!("{ids:?}")),
-    );
+    told("benefits", seen.benefits.as_ref().map(|ids| format!("{ids:?}")));
+    told("waivers", seen.waivers.as_ref().map(|ids| format!("{ids:?}")));
     told("decision", seen.decision_id.clone());
     told("took", Some(format!("{} µs", seen.micros)));
 }

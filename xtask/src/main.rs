@@ -39,9 +39,7 @@ fn main() -> ExitCode {
 
 /// The project's root, from wherever it is run.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map_or_else(|| ".".into(), Path::to_path_buf)
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| ".".into(), Path::to_path_buf)
 }
 
 fn test() -> Result<(), String> {
@@ -52,15 +50,7 @@ fn test() -> Result<(), String> {
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     documented()?;
     test()
 }
@@ -68,9 +58,7 @@ fn ci() -> Result<(), String> {
 /// Docs build without a warning: every link leads somewhere.
 fn documented() -> Result<(), String> {
     let args = ["doc", "--workspace", "--no-deps", "--locked"];
-    run(Command::new("cargo")
-        .args(args)
-        .env("RUSTDOCFLAGS", "-D warnings"))
+    run(Command::new("cargo").args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn bench() -> Result<(), String> {
@@ -83,23 +71,12 @@ fn cargo(args: &[&str]) -> Result<(), String> {
 
 fn run(command: &mut Command) -> Result<(), String> {
     println!("> {command:?}");
-    let status = command
-        .current_dir(root())
-        .status()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{command:?}: {status}"))
-    }
+    let status = command.current_dir(root()).status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
 }
 
 /// Says what is missing and what it is for, instead of failing somewhere in the middle.
 fn needs(program: &str, what_for: &str) -> Result<(), String> {
     let found = Command::new(program).arg("--version").output().is_ok();
-    if found {
-        Ok(())
-    } else {
-        Err(format!("`{program}` is missing: install {what_for}"))
-    }
+    if found { Ok(()) } else { Err(format!("`{program}` is missing: install {what_for}")) }
 }

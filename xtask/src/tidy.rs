@@ -7,22 +7,12 @@ use std::path::{Path, PathBuf};
 const BOUNDARIES: &[(&str, &[&str], &str)] = &[
     (
         "Receipt::durable_through",
-        &[
-            "switch/core/src/record.rs",
-            "switch/store/src/journal/append.rs",
-        ],
+        &["switch/core/src/record.rs", "switch/store/src/journal/append.rs"],
         "only a journal may say that a record is durable",
     ),
     (
         "SystemTime::now",
-        &[
-            "switch/store/src/journal/append.rs",
-            "switch/store/src",
-            "switch/server/src",
-            "src",
-            "tests",
-            "xtask",
-        ],
+        &["switch/store/src/journal/append.rs", "switch/store/src", "switch/server/src", "src", "tests", "xtask"],
         "wire, core and the terminal's side are handed the time",
     ),
 ];
@@ -34,28 +24,17 @@ const MAX_LINES: usize = 600;
 pub fn check(root: &Path) -> Result<(), String> {
     let mut faults = Vec::new();
     for path in sources(root)? {
-        let text =
-            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let name = path
-            .strip_prefix(root)
-            .unwrap_or(&path)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         check_file(&name, &text, &mut faults);
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("tidy:\n  {}", faults.join("\n  ")))
-    }
+    if faults.is_empty() { Ok(()) } else { Err(format!("tidy:\n  {}", faults.join("\n  "))) }
 }
 
 fn check_file(name: &str, text: &str, faults: &mut Vec<String>) {
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        faults.push(format!(
-            "{name}: {lines} lines; is it still one thing? (at most {MAX_LINES})"
-        ));
+        faults.push(format!("{name}: {lines} lines; is it still one thing? (at most {MAX_LINES})"));
     }
     if name.starts_with("xtask/") {
         return;

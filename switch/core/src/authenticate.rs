@@ -79,9 +79,9 @@ pub enum Admission<'m> {
 }
 
 impl<'m> Authentic<'m> {
-    /// Repeat, then batch, then deadline, as wire.md orders them.
-    pub fn admit(self, ledger: &Ledger, hasher: &CardHasher, too_late: bool) -> Admission<'m> {
-        let asked = self.asked(hasher);
+    /// Repeat, then batch, then deadline, as wire.md orders them. `asked` is the request's
+    /// own, from [`Self::asked`]: made before the ledger is locked.
+    pub fn admit(self, asked: record::Asked, ledger: &Ledger, too_late: bool) -> Admission<'m> {
         let reversal = matches!(self.message.request, Request::Reversal(_));
         match ledger.seen(&asked.key, &asked.content) {
             Seen::Repeat(sequence) => return Admission::Repeat(sequence),
@@ -96,13 +96,11 @@ impl<'m> Authentic<'m> {
         if too_late {
             return Admission::Refused(Refusal::DeadlinePassed);
         }
-        Admission::New(Admitted {
-            authentic: self,
-            asked,
-        })
+        Admission::New(Admitted { authentic: self, asked })
     }
 
-    fn asked(&self, hasher: &CardHasher) -> record::Asked {
+    /// What makes this request the same one when it comes again.
+    pub fn asked(&self, hasher: &CardHasher) -> record::Asked {
         let origin = self.message.request.origin();
         let key = RequestKey {
             merchant: self.terminal.merchant.id,
@@ -115,11 +113,7 @@ impl<'m> Authentic<'m> {
             key,
             content: hasher.content_of(self.message.mab()),
             key_serial: self.key.serial,
-            request_id: self
-                .message
-                .request
-                .integrity()
-                .and_then(|integrity| integrity.request_id),
+            request_id: self.message.request.integrity().and_then(|integrity| integrity.request_id),
         }
     }
 }
@@ -136,19 +130,13 @@ impl<'m> Admitted<'m> {
     }
 
     pub(crate) fn answering(&self) -> Asked<'_, 'm> {
-        Asked {
-            mti: self.authentic.message.mti,
-            fields: &self.authentic.message.fields,
-        }
+        Asked { mti: self.authentic.message.mti, fields: &self.authentic.message.fields }
     }
 }
 
 impl<'m> Identified<'m> {
     pub(crate) fn answering(&self) -> Asked<'_, 'm> {
-        Asked {
-            mti: self.message.mti,
-            fields: &self.message.fields,
-        }
+        Asked { mti: self.message.mti, fields: &self.message.fields }
     }
 
     /// What it says.
@@ -179,24 +167,15 @@ pub fn authenticate<'m>(
     let Some(session) = session else {
         return refuse(Refusal::NotSignedIn, None);
     };
-    let verified = message
-        .mac()
-        .and_then(|mac| session.verify(message.mab(), &mac, now_ms).cloned());
+    let verified = message.mac().and_then(|mac| session.verify(message.mab(), &mac, now_ms).cloned());
     match verified {
-        Some(key) => Ok(Authentic {
-            message,
-            terminal,
-            key,
-        }),
+        Some(key) => Ok(Authentic { message, terminal, key }),
         None => refuse(Refusal::WrongMac, newest),
     }
 }
 
 /// Checks a housekeeping message: only that the terminal exists and names its merchant.
-pub fn identify<'m>(
-    message: Message<'m>,
-    terminal: Option<Terminal>,
-) -> Result<Identified<'m>, Refused> {
+pub fn identify<'m>(message: Message<'m>, terminal: Option<Terminal>) -> Result<Identified<'m>, Refused> {
     match known(&message, terminal) {
         Ok(terminal) => Ok(Identified { message, terminal }),
         Err(refusal) => Err(Refused { refusal, key: None }),
@@ -204,8 +183,7 @@ pub fn identify<'m>(
 }
 
 fn known(message: &Message<'_>, terminal: Option<Terminal>) -> Result<Terminal, Refusal> {
-    let terminal =
-        terminal.filter(|terminal| terminal.id == TerminalId(message.request.origin().terminal));
+    let terminal = terminal.filter(|terminal| terminal.id == TerminalId(message.request.origin().terminal));
     let terminal = terminal.ok_or(Refusal::UnknownTerminal)?;
     if terminal.merchant.id != MerchantId(message.request.origin().merchant) {
         return Err(Refusal::WrongMerchant);
@@ -220,10 +198,9 @@ fn known(message: &Message<'_>, terminal: Option<Terminal>) -> Result<Terminal, 
 /// halls and banks; everything else anywhere.
 fn permitted(request: &Request<'_>, kind: MerchantKind) -> bool {
     match request {
-        Request::Purchase(_)
-        | Request::Void(_)
-        | Request::Refund(_)
-        | Request::OfflineUpload(_) => kind == MerchantKind::Merchant,
+        Request::Purchase(_) | Request::Void(_) | Request::Refund(_) | Request::OfflineUpload(_) => {
+            kind == MerchantKind::Merchant
+        }
         Request::CounterService(_) => kind != MerchantKind::Merchant,
         _ => true,
     }

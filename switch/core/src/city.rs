@@ -123,9 +123,7 @@ words! {
 }
 
 /// A star level, 0 to 5; 0 means not rated, never "bad".
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct Star(u8);
 
 impl Star {
@@ -166,9 +164,7 @@ impl FromStr for Scope {
                 "priority" => scope.priority = true,
                 "star" => scope.star = true,
                 _ => {
-                    return Err(BadWord {
-                        allowed: "discount, priority, star, joined with +",
-                    });
+                    return Err(BadWord { allowed: "discount, priority, star, joined with +" });
                 }
             }
         }
@@ -178,11 +174,7 @@ impl FromStr for Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [
-            (self.discount, "discount"),
-            (self.priority, "priority"),
-            (self.star, "star"),
-        ];
+        let words = [(self.discount, "discount"), (self.priority, "priority"), (self.star, "star")];
         let mut joint = "";
         for (_, word) in words.iter().filter(|(told, _)| *told) {
             write!(f, "{joint}{word}")?;
@@ -217,11 +209,7 @@ pub struct Holder {
 impl Holder {
     /// The star that counts: 0 for whoever is suspended or withdrawn.
     pub fn star(&self) -> Star {
-        if self.status == HolderStatus::Active {
-            self.rated
-        } else {
-            Star::ZERO
-        }
+        if self.status == HolderStatus::Active { self.rated } else { Star::ZERO }
     }
 }
 
@@ -285,21 +273,8 @@ mod tests {
     #[test]
     fn a_suspended_holder_counts_as_not_rated() {
         let rated = Star::new(5).unwrap();
-        for (status, level) in [
-            (HolderStatus::Active, 5),
-            (HolderStatus::Suspended, 0),
-            (HolderStatus::Withdrawn, 0),
-        ] {
-            assert_eq!(
-                Holder {
-                    category: Category::Farmer,
-                    rated,
-                    status
-                }
-                .star()
-                .level(),
-                level
-            );
+        for (status, level) in [(HolderStatus::Active, 5), (HolderStatus::Suspended, 0), (HolderStatus::Withdrawn, 0)] {
+            assert_eq!(Holder { category: Category::Farmer, rated, status }.star().level(), level);
         }
     }
 }

@@ -32,21 +32,9 @@ pub fn decide(ask: &Ask, facts: &Facts, rules: &RuleBook, now: Moment) -> Verdic
     let vip = ask.kind == AskKind::CounterService
         && facts.merchant.kind == MerchantKind::Hall
         && entitlement.priority_level() == VIP;
-    let outcome = if vip {
-        Outcome::ApprovedVip
-    } else {
-        Outcome::Approved
-    };
-    let uses = if ask.uses_up() {
-        uses(ask.kind, facts, outcome, &entitlement)
-    } else {
-        Vec::new()
-    };
-    Verdict {
-        outcome,
-        entitlement,
-        uses,
-    }
+    let outcome = if vip { Outcome::ApprovedVip } else { Outcome::Approved };
+    let uses = if ask.uses_up() { uses(ask.kind, facts, outcome, &entitlement) } else { Vec::new() };
+    Verdict { outcome, entitlement, uses }
 }
 
 /// The guards, in wire.md's order: currency, amount, original, card.
@@ -88,37 +76,23 @@ fn amount_fits(ask: &Ask) -> bool {
 }
 
 fn nothing_applied(entitlement: &Entitlement) -> bool {
-    entitlement
-        .price
-        .as_ref()
-        .is_none_or(|price| price.applied.is_empty())
+    entitlement.price.as_ref().is_none_or(|price| price.applied.is_empty())
 }
 
 /// What counts against limits: of a purchase the discounts and amounts off applied, of
 /// a counter service what was answered. A priority that the terminal may not show and
 /// that changes no answer was not answered.
 fn uses(kind: AskKind, facts: &Facts, outcome: Outcome, entitlement: &Entitlement) -> Vec<Use> {
-    let free = |benefit| Use {
-        benefit,
-        off: Fen::ZERO,
-    };
+    let free = |benefit| Use { benefit, off: Fen::ZERO };
     if kind == AskKind::Purchase {
         let applied = entitlement.price.iter().flat_map(|price| &price.applied);
-        return applied
-            .map(|applied| Use {
-                benefit: applied.benefit,
-                off: applied.off,
-            })
-            .collect();
+        return applied.map(|applied| Use { benefit: applied.benefit, off: applied.off }).collect();
     }
     let priority_told = facts.scope.priority || outcome == Outcome::ApprovedVip;
     let priority = entitlement.priority.filter(|_| priority_told);
     let best = priority.into_iter().chain(entitlement.faster);
     let waivers = entitlement.waivers.iter().copied();
-    waivers
-        .chain(best.map(|best| best.benefit))
-        .map(free)
-        .collect()
+    waivers.chain(best.map(|best| best.benefit)).map(free).collect()
 }
 
 /// Why a benefit doesn't apply here and now.
@@ -155,9 +129,7 @@ impl Desk<'_> {
     fn entitle(&self, holder: &Holder, rules: &RuleBook) -> Entitlement {
         let star = holder.star();
         let none = Plan::default();
-        let plan = rules
-            .plan(self.facts.merchant.id, star, holder.category)
-            .unwrap_or(&none);
+        let plan = rules.plan(self.facts.merchant.id, star, holder.category).unwrap_or(&none);
         let at_counter = self.ask.kind == AskKind::CounterService;
         Entitlement {
             star,
@@ -165,19 +137,13 @@ impl Desk<'_> {
             highest_discount: self.asks_for_rate().then(|| self.highest_discount(plan)),
             priority: self.best(&plan.priority),
             faster: self.best(&plan.faster).filter(|_| at_counter),
-            waivers: if at_counter {
-                self.waivers(plan)
-            } else {
-                Vec::new()
-            },
+            waivers: if at_counter { self.waivers(plan) } else { Vec::new() },
         }
     }
 
     /// The amount to price; a counter service has none, whatever field 4 says.
     fn amount(&self) -> Option<Fen> {
-        self.ask
-            .amount
-            .filter(|_| self.ask.kind != AskKind::CounterService)
+        self.ask.amount.filter(|_| self.ask.kind != AskKind::CounterService)
     }
 
     fn asks_for_rate(&self) -> bool {
@@ -195,33 +161,21 @@ impl Desk<'_> {
     }
 
     fn price(&self, original: Fen, plan: &Plan) -> Price {
-        let mut price = Price {
-            original,
-            applied: Vec::new(),
-        };
+        let mut price = Price { original, applied: Vec::new() };
         if !self.reduces() {
             return price;
         }
         let mut groups = Vec::new();
         if let Some((rule, off)) = self.best_alone(original, plan) {
-            price.applied.push(Applied {
-                benefit: rule.id,
-                off,
-            });
+            price.applied.push(Applied { benefit: rule.id, off });
             groups.push(rule.group);
         }
         for rule in plan.stacking.iter().filter(|rule| self.chosen(rule)) {
             let grouped = rule.group != 0 && groups.contains(&rule.group);
-            let Some(off) = self
-                .off(rule, original, price.payable())
-                .filter(|_| !grouped)
-            else {
+            let Some(off) = self.off(rule, original, price.payable()).filter(|_| !grouped) else {
                 continue;
             };
-            price.applied.push(Applied {
-                benefit: rule.id,
-                off,
-            });
+            price.applied.push(Applied { benefit: rule.id, off });
             groups.push(rule.group);
         }
         price
@@ -230,8 +184,7 @@ impl Desk<'_> {
     /// Of those that don't stack the one that takes most off; the lowest id of equals.
     fn best_alone<'p>(&self, original: Fen, plan: &'p Plan) -> Option<(&'p Rule, Fen)> {
         let candidates = plan.alone.iter().filter(|rule| self.chosen(rule));
-        let offers =
-            candidates.filter_map(|rule| Some((rule, self.off(rule, original, original)?)));
+        let offers = candidates.filter_map(|rule| Some((rule, self.off(rule, original, original)?)));
         offers.reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
 
@@ -245,35 +198,23 @@ impl Desk<'_> {
     /// What an inquiry without an amount is told: minimum amounts don't matter, and of
     /// a budget anything must be left.
     fn highest_discount(&self, plan: &Plan) -> BasisPoints {
-        let rates = plan
-            .alone
-            .iter()
-            .filter(|rule| rule.kind == BenefitKind::Discount && self.reduces());
+        let rates = plan.alone.iter().filter(|rule| rule.kind == BenefitKind::Discount && self.reduces());
         let open = rates.filter(|rule| self.hindrance(rule, None).is_none());
         BasisPoints(open.map(|rule| rule.value.min(10_000)).max().unwrap_or(0))
     }
 
     /// The best that applies; the lowest id of equals.
     fn best(&self, rules: &[Rule]) -> Option<Best> {
-        let open = rules
-            .iter()
-            .filter(|rule| self.hindrance(rule, None).is_none());
+        let open = rules.iter().filter(|rule| self.hindrance(rule, None).is_none());
         let best = open.reduce(|best, next| if next.value > best.value { next } else { best })?;
-        Some(Best {
-            benefit: best.id,
-            value: u8::try_from(best.value).unwrap_or(u8::MAX),
-        })
+        Some(Best { benefit: best.id, value: u8::try_from(best.value).unwrap_or(u8::MAX) })
     }
 
     /// All that apply, of a group the lowest id.
     fn waivers(&self, plan: &Plan) -> Vec<crate::ids::BenefitId> {
         let mut groups = Vec::new();
         let mut waivers = Vec::new();
-        for rule in plan
-            .waivers
-            .iter()
-            .filter(|rule| self.hindrance(rule, None).is_none())
-        {
+        for rule in plan.waivers.iter().filter(|rule| self.hindrance(rule, None).is_none()) {
             if rule.group == 0 || !groups.contains(&rule.group) {
                 groups.push(rule.group);
                 waivers.push(rule.id);
@@ -284,11 +225,7 @@ impl Desk<'_> {
 
     /// Why a rule doesn't apply here and now, if it doesn't. `reduction` is the amount
     /// before any discount and what this rule would take off, where there is an amount.
-    pub(crate) fn hindrance(
-        &self,
-        rule: &Rule,
-        reduction: Option<(Fen, Fen)>,
-    ) -> Option<Hindrance> {
+    pub(crate) fn hindrance(&self, rule: &Rule, reduction: Option<(Fen, Fen)>) -> Option<Hindrance> {
         if rule.service.is_some() && rule.service != self.ask.service {
             return Some(Hindrance::Service);
         }
@@ -304,11 +241,7 @@ impl Desk<'_> {
         if reduction.is_some_and(|(original, _)| original < rule.min_amount) {
             return Some(Hindrance::MinAmount);
         }
-        if rule.limits.any() {
-            self.exhausted(rule, reduction.map(|(_, off)| off))
-        } else {
-            None
-        }
+        if rule.limits.any() { self.exhausted(rule, reduction.map(|(_, off)| off)) } else { None }
     }
 
     fn exhausted(&self, rule: &Rule, off: Option<Fen>) -> Option<Hindrance> {

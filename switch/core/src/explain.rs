@@ -31,17 +31,11 @@ pub struct Explanation {
 
 impl Explanation {
     fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self {
-            zh: zh.into(),
-            en: en.into(),
-        }
+        Self { zh: zh.into(), en: en.into() }
     }
 
     fn then(self, next: &Self) -> Self {
-        Self {
-            zh: self.zh + &next.zh,
-            en: self.en + &next.en,
-        }
+        Self { zh: self.zh + &next.zh, en: self.en + &next.en }
     }
 }
 
@@ -57,23 +51,13 @@ pub fn explain(capsule: &Capsule, verdict: &Verdict, rules: &RuleBook) -> Explan
 }
 
 fn opening(capsule: &Capsule) -> Explanation {
-    let Capsule {
-        at,
-        ask,
-        facts,
-        rules,
-        ..
-    } = capsule;
+    let Capsule { at, ask, facts, rules, .. } = capsule;
     let (zh, en) = match (ask.kind, ask.amount) {
-        (AskKind::Purchase, Some(amount)) => (
-            format!("消费 {amount} 元"),
-            format!("a purchase of {amount} yuan"),
-        ),
+        (AskKind::Purchase, Some(amount)) => (format!("消费 {amount} 元"), format!("a purchase of {amount} yuan")),
         (AskKind::Purchase, None) => ("消费".into(), "a purchase without an amount".into()),
-        (AskKind::StarInquiry, Some(amount)) => (
-            format!("查询消费 {amount} 元的优惠"),
-            format!("an inquiry about {amount} yuan"),
-        ),
+        (AskKind::StarInquiry, Some(amount)) => {
+            (format!("查询消费 {amount} 元的优惠"), format!("an inquiry about {amount} yuan"))
+        }
         (AskKind::StarInquiry, None) => ("查询优惠".into(), "an inquiry".to_string()),
         (AskKind::CounterService, _) => ("办理业务".into(), "a counter service".into()),
     };
@@ -103,28 +87,16 @@ fn refused(refusal: Refusal) -> Explanation {
         Refusal::ChosenBenefit => "所选优惠此时不适用",
         _ => "请求未被受理",
     };
-    Explanation::new(
-        format!("{zh}，未予办理。"),
-        format!("not approved, because {refusal}."),
-    )
+    Explanation::new(format!("{zh}，未予办理。"), format!("not approved, because {refusal}."))
 }
 
 fn granted(capsule: &Capsule, verdict: &Verdict, rules: &RuleBook, holder: &Holder) -> Explanation {
     let star = verdict.entitlement.star.level();
     let told = Explanation::new(format!("按 {star} 星，"), format!("with {star} stars, "));
     let benefits = rules.benefits_of(capsule.facts.merchant.id);
-    let story = Story {
-        desk: Desk {
-            ask: &capsule.ask,
-            facts: &capsule.facts,
-            now: capsule.at,
-        },
-        verdict,
-        holder,
-        rules,
-    };
-    told.then(&story.applied(benefits))
-        .then(&story.not_applied(benefits))
+    let story =
+        Story { desk: Desk { ask: &capsule.ask, facts: &capsule.facts, now: capsule.at }, verdict, holder, rules };
+    told.then(&story.applied(benefits)).then(&story.not_applied(benefits))
 }
 
 /// Why a benefit was left out.
@@ -152,10 +124,7 @@ enum Reason {
 impl Reason {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::PlaceGivesNone => (
-                "该商户现不在诚信商圈内",
-                "the shop is not in the business circle now",
-            ),
+            Self::PlaceGivesNone => ("该商户现不在诚信商圈内", "the shop is not in the business circle now"),
             Self::NotShownHere => ("该终端不办理优惠", "this terminal gives no discounts"),
             Self::Category => ("不适用于您的类别", "not for this kind of holder"),
             Self::Star => ("您的星级未达到", "the star is too low"),
@@ -225,40 +194,21 @@ impl Story<'_> {
         let entitlement = &self.verdict.entitlement;
         let title = &benefit.title;
         let is = |id: BenefitId| id == benefit.id;
-        if let Some(applied) = self
-            .price()
-            .applied
-            .iter()
-            .find(|applied| is(applied.benefit))
-        {
+        if let Some(applied) = self.price().applied.iter().find(|applied| is(applied.benefit)) {
             let off = applied.off;
-            return Some((
-                format!("“{title}”减 {off} 元"),
-                format!("“{title}” took {off} yuan off"),
-            ));
+            return Some((format!("“{title}”减 {off} 元"), format!("“{title}” took {off} yuan off")));
         }
         if let Some(best) = entitlement.priority.filter(|best| is(best.benefit)) {
-            let (zh, en) = if best.value > 1 {
-                ("贵宾服务", "VIP service")
-            } else {
-                ("优先服务", "priority service")
-            };
+            let (zh, en) =
+                if best.value > 1 { ("贵宾服务", "VIP service") } else { ("优先服务", "priority service") };
             return Some((format!("“{title}”给予{zh}"), format!("“{title}” gave {en}")));
         }
         if let Some(best) = entitlement.faster.filter(|best| is(best.benefit)) {
             let days = best.value;
-            return Some((
-                format!("“{title}”缩短 {days} 个工作日"),
-                format!("“{title}” saved {days} working days"),
-            ));
+            return Some((format!("“{title}”缩短 {days} 个工作日"), format!("“{title}” saved {days} working days")));
         }
         let waived = entitlement.waivers.contains(&benefit.id);
-        waived.then(|| {
-            (
-                format!("“{title}”免收费用"),
-                format!("“{title}” waived a fee"),
-            )
-        })
+        waived.then(|| (format!("“{title}”免收费用"), format!("“{title}” waived a fee")))
     }
 
     fn not_applied(&self, benefits: &[Benefit]) -> Explanation {
@@ -271,18 +221,9 @@ impl Story<'_> {
         if left_out.is_empty() {
             return Explanation::new("。", ".");
         }
-        let zh: Vec<String> = left_out
-            .iter()
-            .map(|(reason, titles)| left_out_zh(*reason, titles))
-            .collect();
-        let en: Vec<String> = left_out
-            .iter()
-            .map(|(reason, titles)| left_out_en(*reason, titles))
-            .collect();
-        Explanation::new(
-            format!("；未用：{}。", zh.join("，")),
-            format!("; not applied: {}.", en.join(", ")),
-        )
+        let zh: Vec<String> = left_out.iter().map(|(reason, titles)| left_out_zh(*reason, titles)).collect();
+        let en: Vec<String> = left_out.iter().map(|(reason, titles)| left_out_en(*reason, titles)).collect();
+        Explanation::new(format!("；未用：{}。", zh.join("，")), format!("; not applied: {}.", en.join(", ")))
     }
 
     /// Whether a benefit is of a kind that the request could have got.
@@ -291,9 +232,7 @@ impl Story<'_> {
             BenefitKind::Discount => self.desk.ask.kind != AskKind::CounterService,
             BenefitKind::AmountOff => self.verdict.entitlement.price.is_some(),
             BenefitKind::Priority => true,
-            BenefitKind::FeeWaiver | BenefitKind::Faster => {
-                self.desk.ask.kind == AskKind::CounterService
-            }
+            BenefitKind::FeeWaiver | BenefitKind::Faster => self.desk.ask.kind == AskKind::CounterService,
         }
     }
 
@@ -315,18 +254,11 @@ impl Story<'_> {
         };
         let reduction = self.reduction(rule);
         let hindrance = self.desk.hindrance(rule, reduction);
-        hindrance
-            .map(Reason::from)
-            .or_else(|| self.outdone(benefit, rule, reduction))
+        hindrance.map(Reason::from).or_else(|| self.outdone(benefit, rule, reduction))
     }
 
     /// Nothing hindered it, but something else came before it.
-    fn outdone(
-        &self,
-        benefit: &Benefit,
-        rule: &Rule,
-        reduction: Option<(Fen, Fen)>,
-    ) -> Option<Reason> {
+    fn outdone(&self, benefit: &Benefit, rule: &Rule, reduction: Option<(Fen, Fen)>) -> Option<Reason> {
         if benefit.kind == BenefitKind::FeeWaiver {
             return Some(Reason::Group);
         }
@@ -346,77 +278,44 @@ impl Story<'_> {
     }
 
     fn price(&self) -> &Price {
-        const NONE: &Price = &Price {
-            original: Fen::ZERO,
-            applied: Vec::new(),
-        };
+        const NONE: &Price = &Price { original: Fen::ZERO, applied: Vec::new() };
         self.verdict.entitlement.price.as_ref().unwrap_or(NONE)
     }
 
     /// The amount before any discount and what the rule would have taken off when its
     /// turn came.
     fn reduction(&self, rule: &Rule) -> Option<(Fen, Fen)> {
-        let price = self
-            .verdict
-            .entitlement
-            .price
-            .as_ref()
-            .filter(|_| rule.kind.reduces())?;
+        let price = self.verdict.entitlement.price.as_ref().filter(|_| rule.kind.reduces())?;
         let plan = self.plan()?;
         let stacks = |id| plan.stacking.iter().any(|rule| rule.id == id);
-        let before = price.applied.iter().filter(|applied| {
-            stacks(rule.id) && (!stacks(applied.benefit) || applied.benefit < rule.id)
-        });
+        let before = price
+            .applied
+            .iter()
+            .filter(|applied| stacks(rule.id) && (!stacks(applied.benefit) || applied.benefit < rule.id));
         let remaining = before.fold(price.original, |rest, applied| rest.less(applied.off));
         Some((price.original, rule.reduction(remaining)))
     }
 
     fn plan(&self) -> Option<&Plan> {
-        self.rules.plan(
-            self.desk.facts.merchant.id,
-            self.holder.star(),
-            self.holder.category,
-        )
+        self.rules.plan(self.desk.facts.merchant.id, self.holder.star(), self.holder.category)
     }
 
     fn rule(&self, benefit: BenefitId) -> Option<&Rule> {
         let plan = self.plan()?;
-        let lists = [
-            &plan.alone,
-            &plan.stacking,
-            &plan.priority,
-            &plan.faster,
-            &plan.waivers,
-        ];
+        let lists = [&plan.alone, &plan.stacking, &plan.priority, &plan.faster, &plan.waivers];
         lists.into_iter().flatten().find(|rule| rule.id == benefit)
     }
 }
 
 fn left_out_zh(reason: Reason, titles: &[&str]) -> String {
-    let named: Vec<String> = titles
-        .iter()
-        .take(TITLES_NAMED)
-        .map(|title| format!("“{title}”"))
-        .collect();
-    let more = if titles.len() > TITLES_NAMED {
-        format!("等 {} 项", titles.len())
-    } else {
-        String::new()
-    };
+    let named: Vec<String> = titles.iter().take(TITLES_NAMED).map(|title| format!("“{title}”")).collect();
+    let more = if titles.len() > TITLES_NAMED { format!("等 {} 项", titles.len()) } else { String::new() };
     format!("{}{more}（{}）", named.join("、"), reason.words().0)
 }
 
 fn left_out_en(reason: Reason, titles: &[&str]) -> String {
-    let named: Vec<String> = titles
-        .iter()
-        .take(TITLES_NAMED)
-        .map(|title| format!("“{title}”"))
-        .collect();
+    let named: Vec<String> = titles.iter().take(TITLES_NAMED).map(|title| format!("“{title}”")).collect();
     let rest = titles.len().saturating_sub(TITLES_NAMED);
-    let more = if rest > 0 {
-        format!(" and {rest} more")
-    } else {
-        String::new()
-    };
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("{}{more} ({})", named.join(", "), reason.words().1)
 }

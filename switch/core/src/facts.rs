@@ -89,20 +89,13 @@ impl Ask {
             Request::CounterService(message) => (AskKind::CounterService, &message.presented),
             _ => return None,
         };
-        let Presented {
-            amount_fen,
-            currency,
-            integrity,
-            ..
-        } = presented;
+        let Presented { amount_fen, currency, integrity, .. } = presented;
         Some(Self {
             kind,
             card: AskedCard::of(&presented.card, hasher),
             amount: amount_fen.map(Fen),
             currency: *currency,
-            service: integrity
-                .service
-                .and_then(|code| ServiceCode::new(code).ok()),
+            service: integrity.service.and_then(|code| ServiceCode::new(code).ok()),
             preview: integrity.preview,
             chosen: integrity.chosen_benefit.map(BenefitId),
         })

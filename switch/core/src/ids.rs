@@ -118,17 +118,12 @@ impl DecisionId {
 
     /// When the decision was made, in milliseconds since 1970.
     pub fn epoch_ms(&self) -> i64 {
-        self.0[..6]
-            .iter()
-            .fold(0, |ms, byte| ms << 8 | i64::from(*byte))
+        self.0[..6].iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte))
     }
 
     /// The record's place in its node's journal.
     pub fn sequence(&self) -> u64 {
-        self.0[8..]
-            .iter()
-            .fold(0, |n, byte| n << 8 | u64::from(*byte))
-            & SEQUENCE_BITS
+        self.0[8..].iter().fold(0, |n, byte| n << 8 | u64::from(*byte)) & SEQUENCE_BITS
     }
 }
 
@@ -137,11 +132,7 @@ const SEQUENCE_BITS: u64 = (1 << 62) - 1;
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, byte) in self.0.iter().enumerate() {
-            let dash = if matches!(at, 4 | 6 | 8 | 10) {
-                "-"
-            } else {
-                ""
-            };
+            let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
             write!(f, "{dash}{byte:02x}")?;
         }
         Ok(())

@@ -61,12 +61,7 @@ struct EntryKey {
 
 impl From<&RequestKey> for EntryKey {
     fn from(key: &RequestKey) -> Self {
-        Self {
-            merchant: key.merchant,
-            batch: key.batch,
-            stan: key.stan,
-            mti: key.mti,
-        }
+        Self { merchant: key.merchant, batch: key.batch, stan: key.stan, mti: key.mti }
     }
 }
 
@@ -108,11 +103,7 @@ impl Ledger {
 
     /// Whether a reversal of this request is already known.
     pub fn reversed_before(&self, key: &RequestKey) -> bool {
-        self.entry(&RequestKey {
-            mti: REVERSAL_MTI,
-            ..*key
-        })
-        .is_some()
+        self.entry(&RequestKey { mti: REVERSAL_MTI, ..*key }).is_some()
     }
 
     /// What is used up of `limited`, by ascending id, as a decision of `today` must know it.
@@ -121,10 +112,7 @@ impl Ledger {
         let tallies = self.uses.get(&holder).map_or(&[][..], Vec::as_slice);
         for benefit in limited {
             if let Ok(at) = tallies.binary_search_by_key(benefit, |tally| tally.benefit) {
-                let uses = tallies
-                    .get(at)
-                    .map(|tally| tally.on(today))
-                    .filter(|uses| uses.ever > 0);
+                let uses = tallies.get(at).map(|tally| tally.on(today)).filter(|uses| uses.ever > 0);
                 counts.uses.extend(uses.map(|uses| (*benefit, uses)));
             }
             let spent = self.spent.get(benefit).filter(|spent| **spent > Fen::ZERO);
@@ -137,15 +125,9 @@ impl Ledger {
     ///
     /// Requests of several types may share a STAN; the reversal undoes them all.
     pub fn originals(&self, reversal: &RequestKey) -> (Vec<u64>, Vec<Effects>) {
-        let originals = REVERSIBLE_MTIS.iter().filter_map(|mti| {
-            self.entry(&RequestKey {
-                mti: *mti,
-                ..*reversal
-            })
-        });
-        let (sequences, effects): (Vec<u64>, Vec<Option<Effects>>) = originals
-            .map(|entry| (entry.sequence, entry.effects.as_deref().cloned()))
-            .unzip();
+        let originals = REVERSIBLE_MTIS.iter().filter_map(|mti| self.entry(&RequestKey { mti: *mti, ..*reversal }));
+        let (sequences, effects): (Vec<u64>, Vec<Option<Effects>>) =
+            originals.map(|entry| (entry.sequence, entry.effects.as_deref().cloned())).unzip();
         (sequences, effects.into_iter().flatten().collect())
     }
 
@@ -164,42 +146,27 @@ impl Ledger {
     }
 
     fn entry(&self, key: &RequestKey) -> Option<&Entry> {
-        self.books
-            .get(&key.terminal)?
-            .entries
-            .get(&EntryKey::from(key))
+        self.books.get(&key.terminal)?.entries.get(&EntryKey::from(key))
     }
 
     fn remember(&mut self, sequence: u64, asked: &Asked, effects: Option<Effects>) {
         let book = self.books.entry(asked.key.terminal).or_default();
-        let entry = Entry {
-            content: asked.content,
-            sequence,
-            effects: effects.map(Box::new),
-        };
+        let entry = Entry { content: asked.content, sequence, effects: effects.map(Box::new) };
         // The first answer stays the one that repeats get: a second reversal adds nothing.
-        book.entries
-            .entry(EntryKey::from(&asked.key))
-            .or_insert(entry);
+        book.entries.entry(EntryKey::from(&asked.key)).or_insert(entry);
     }
 
     fn apply_swipe(&mut self, sequence: u64, swipe: &Swipe) {
         let effects = swipe.effects();
         if let Some(effects) = &effects {
-            effects
-                .uses
-                .iter()
-                .for_each(|used| self.count(effects, used));
+            effects.uses.iter().for_each(|used| self.count(effects, used));
         }
         self.remember(sequence, &swipe.asked, effects);
     }
 
     fn apply_reversal(&mut self, sequence: u64, reversal: &Reversal) {
         for effects in &reversal.returned {
-            effects
-                .uses
-                .iter()
-                .for_each(|used| self.give_back(effects, used));
+            effects.uses.iter().for_each(|used| self.give_back(effects, used));
         }
         self.forget_effects(&reversal.asked.key);
         self.remember(sequence, &reversal.asked, None);
@@ -210,10 +177,7 @@ impl Ledger {
             return;
         };
         for mti in REVERSIBLE_MTIS {
-            if let Some(entry) = book
-                .entries
-                .get_mut(&EntryKey::from(&RequestKey { mti, ..*reversal }))
-            {
+            if let Some(entry) = book.entries.get_mut(&EntryKey::from(&RequestKey { mti, ..*reversal })) {
                 entry.effects = None;
             }
         }
@@ -233,12 +197,10 @@ impl Ledger {
 
     fn tally(&mut self, effects: &Effects, benefit: BenefitId) -> &mut Tally {
         let tallies = self.uses.entry(effects.holder_no).or_default();
-        let at = tallies
-            .binary_search_by_key(&benefit, |tally| tally.benefit)
-            .unwrap_or_else(|at| {
-                tallies.insert(at, Tally::none(benefit, effects.date));
-                at
-            });
+        let at = tallies.binary_search_by_key(&benefit, |tally| tally.benefit).unwrap_or_else(|at| {
+            tallies.insert(at, Tally::none(benefit, effects.date));
+            at
+        });
         &mut tallies[at]
     }
 }
@@ -246,40 +208,21 @@ impl Ledger {
 impl Swipe {
     /// What it used up, if anything.
     fn effects(&self) -> Option<Effects> {
-        let card = self
-            .capsule
-            .facts
-            .card
-            .filter(|_| !self.verdict.uses.is_empty())?;
-        Some(Effects {
-            holder_no: card.holder_no,
-            date: self.capsule.at.date,
-            uses: self.verdict.uses.clone(),
-        })
+        let card = self.capsule.facts.card.filter(|_| !self.verdict.uses.is_empty())?;
+        Some(Effects { holder_no: card.holder_no, date: self.capsule.at.date, uses: self.verdict.uses.clone() })
     }
 }
 
 impl Tally {
     fn none(benefit: BenefitId, day: Date) -> Self {
-        Self {
-            benefit,
-            day,
-            today: 0,
-            month: day.month(),
-            this_month: 0,
-            ever: 0,
-        }
+        Self { benefit, day, today: 0, month: day.month(), this_month: 0, ever: 0 }
     }
 
     /// The uses as they stand on a day: another day's or month's don't count for it.
     fn on(&self, day: Date) -> Uses {
         Uses {
             today: if self.day == day { self.today } else { 0 },
-            this_month: if self.month == day.month() {
-                self.this_month
-            } else {
-                0
-            },
+            this_month: if self.month == day.month() { self.this_month } else { 0 },
             ever: self.ever,
         }
     }
@@ -297,9 +240,7 @@ impl Tally {
     /// are still the ones being counted.
     fn take(&mut self, day: Date) {
         self.today = self.today.saturating_sub(u32::from(self.day == day));
-        self.this_month = self
-            .this_month
-            .saturating_sub(u32::from(self.month == day.month()));
+        self.this_month = self.this_month.saturating_sub(u32::from(self.month == day.month()));
         self.ever = self.ever.saturating_sub(1);
     }
 }

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// An amount in fen, a hundredth of a yuan; field 4 carries up to twelve digits of it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct Fen(pub u64);
 
 impl Fen {
@@ -44,9 +42,7 @@ fn per(n: u64, m: u64, d: u64) -> u64 {
 }
 
 /// Hundredths of a percent: 8折 is 2,000 basis points off.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct BasisPoints(pub u32);
 
 impl BasisPoints {
@@ -56,19 +52,13 @@ impl BasisPoints {
 /// Yuan with two decimals: `12.80`.
 impl fmt::Display for Fen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad_integral(
-            true,
-            "",
-            &alloc::format!("{}.{:02}", self.0 / 100, self.0 % 100),
-        )
+        f.pad_integral(true, "", &alloc::format!("{}.{:02}", self.0 / 100, self.0 % 100))
     }
 }
 
 /// An amount of money that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "an amount is written in yuan with at most two decimals and twelve digits, such as 128 or 12.80"
-)]
+#[error("an amount is written in yuan with at most two decimals and twelve digits, such as 128 or 12.80")]
 pub struct BadAmount;
 
 impl FromStr for Fen {
@@ -105,39 +95,20 @@ mod tests {
             (100, 12_000, 100),
             (0, 2_000, 0),
         ] {
-            assert_eq!(
-                Fen(amount).share(BasisPoints(rate)),
-                Fen(share),
-                "{amount} at {rate}"
-            );
+            assert_eq!(Fen(amount).share(BasisPoints(rate)), Fen(share), "{amount} at {rate}");
         }
     }
 
     #[test]
     fn rates_round_half_up() {
-        for (off, whole, rate) in [
-            (1, 3, 3_333),
-            (2, 3, 6_667),
-            (1, 20_000, 1),
-            (0, 5, 0),
-            (5, 5, 10_000),
-        ] {
-            assert_eq!(
-                Fen(off).rate_of(Fen(whole)),
-                BasisPoints(rate),
-                "{off} of {whole}"
-            );
+        for (off, whole, rate) in [(1, 3, 3_333), (2, 3, 6_667), (1, 20_000, 1), (0, 5, 0), (5, 5, 10_000)] {
+            assert_eq!(Fen(off).rate_of(Fen(whole)), BasisPoints(rate), "{off} of {whole}");
         }
     }
 
     #[test]
     fn yuan_are_read_and_shown_without_floats() {
-        for (text, fen) in [
-            ("128", 12_800),
-            ("12.8", 1_280),
-            ("0.01", 1),
-            ("9999999999.99", 999_999_999_999),
-        ] {
+        for (text, fen) in [("128", 12_800), ("12.8", 1_280), ("0.01", 1), ("9999999999.99", 999_999_999_999)] {
             assert_eq!(text.parse(), Ok(Fen(fen)), "{text}");
         }
         for text in ["", ".", "1.", ".5", "1.234", "-1", "1e3", "10000000000"] {

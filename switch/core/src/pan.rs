@@ -22,27 +22,14 @@ impl CardHasher {
 
     /// The look-up key of a card number given as ASCII digits.
     pub fn key_of(&self, digits: &[u8]) -> PanKey {
-        PanKey(
-            self.0
-                .clone()
-                .chain_update(digits)
-                .finalize()
-                .into_bytes()
-                .into(),
-        )
+        PanKey(self.0.clone().chain_update(digits).finalize().into_bytes().into())
     }
 
     /// A digest of a message's content, to tell a repeat from another request under the
     /// same key. Keyed as well: the message holds the card number, and little else that
     /// couldn't be guessed.
     pub fn content_of(&self, mab: &[u8]) -> Content {
-        let digest = self
-            .0
-            .clone()
-            .chain_update(b"content")
-            .chain_update(mab)
-            .finalize()
-            .into_bytes();
+        let digest = self.0.clone().chain_update(b"content").chain_update(mab).finalize().into_bytes();
         Content(core::array::from_fn(|at| digest[at]))
     }
 }
@@ -60,16 +47,9 @@ pub struct Content(pub [u8; 16]);
 /// Whether the last of these ASCII digits is the Luhn check digit of the others (ISO/IEC 7812-1).
 pub fn luhn_ok(digits: &[u8]) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    let values = digits
-        .iter()
-        .rev()
-        .map(|byte| u32::from(byte.wrapping_sub(b'0')));
+    let values = digits.iter().rev().map(|byte| u32::from(byte.wrapping_sub(b'0')));
     let sum = values.enumerate().try_fold(0_u32, |sum, (place, digit)| {
-        let value = if place % 2 == 1 {
-            doubled(digit)
-        } else {
-            digit
-        };
+        let value = if place % 2 == 1 { doubled(digit) } else { digit };
         (digit <= 9).then(|| sum + value)
     });
     !digits.is_empty() && sum.is_some_and(|sum| sum % 10 == 0)
@@ -82,15 +62,11 @@ pub fn bin(digits: &[u8]) -> u32 {
 
 /// The last four digits, of ASCII digits; 0 where there are fewer.
 pub fn last4(digits: &[u8]) -> u16 {
-    digits
-        .last_chunk::<4>()
-        .map_or(0, |last| number(last) as u16)
+    digits.last_chunk::<4>().map_or(0, |last| number(last) as u16)
 }
 
 fn number(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |n, digit| {
-        n * 10 + u32::from(digit.wrapping_sub(b'0') % 10)
-    })
+    digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit.wrapping_sub(b'0') % 10))
 }
 
 #[cfg(test)]
@@ -116,9 +92,6 @@ mod tests {
 
     #[test]
     fn people_see_bin_and_last_four() {
-        assert_eq!(
-            (bin(b"6299990000000000012"), last4(b"6299990000000000012")),
-            (629_999, 12)
-        );
+        assert_eq!((bin(b"6299990000000000012"), last4(b"6299990000000000012")), (629_999, 12));
     }
 }

@@ -209,10 +209,7 @@ pub struct Pending {
 
 impl Pending {
     fn new(sequence: u64, record: &Record) -> Self {
-        Self {
-            sequence,
-            answer: record.answer().to_vec(),
-        }
+        Self { sequence, answer: record.answer().to_vec() }
     }
 
     /// Its record's place in the journal.
@@ -222,9 +219,7 @@ impl Pending {
 
     /// The proof, once the journal is durable that far; `None` while it isn't.
     pub fn committed(self, receipt: Receipt) -> Option<Recorded> {
-        (self.sequence <= receipt.through).then_some(Recorded {
-            answer: self.answer,
-        })
+        (self.sequence <= receipt.through).then_some(Recorded { answer: self.answer })
     }
 }
 
@@ -237,9 +232,7 @@ pub struct Recorded {
 impl Recorded {
     /// The answer of a record that was read back from the journal.
     pub fn read_back(record: &Record) -> Self {
-        Self {
-            answer: record.answer().to_vec(),
-        }
+        Self { answer: record.answer().to_vec() }
     }
 }
 
@@ -252,10 +245,7 @@ fn prepare(sequence: u64, record: Record) -> Prepared {
 }
 
 fn stamp(at: Moment, sequence: u64) -> Stamp {
-    Stamp {
-        at,
-        number: Number::Recorded(sequence),
-    }
+    Stamp { at, number: Number::Recorded(sequence) }
 }
 
 /// Records a decision at a place in the journal.
@@ -265,18 +255,8 @@ pub fn record_swipe(
     verdict: Verdict,
     sequence: u64,
 ) -> Result<Prepared, EncodeFault> {
-    let answer = respond::compose_swipe(
-        admitted.answering(),
-        stamp(capsule.at, sequence),
-        &capsule,
-        &verdict,
-    )?;
-    let swipe = Swipe {
-        asked: *admitted.asked(),
-        capsule,
-        verdict,
-        answer,
-    };
+    let answer = respond::compose_swipe(admitted.answering(), stamp(capsule.at, sequence), &capsule, &verdict)?;
+    let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
     Ok(prepare(sequence, Record::Swipe(Box::new(swipe))))
 }
 
@@ -288,13 +268,7 @@ pub fn record_reversal(
     sequence: u64,
 ) -> Result<Prepared, EncodeFault> {
     let answer = respond::compose_plain(admitted.answering(), true, stamp(at, sequence))?;
-    let reversal = Reversal {
-        asked: *admitted.asked(),
-        at,
-        originals,
-        returned,
-        answer,
-    };
+    let reversal = Reversal { asked: *admitted.asked(), at, originals, returned, answer };
     Ok(prepare(sequence, Record::Reversal(Box::new(reversal))))
 }
 
@@ -320,37 +294,16 @@ pub fn record_sign_in(
     sequence: u64,
 ) -> Result<Prepared, EncodeFault> {
     let stamp = stamp(at, sequence);
-    let answer =
-        respond::compose_sign_in(identified.answering(), stamp, batch, &keys.for_terminal)?;
-    let NewKeys {
-        serial: key_serial,
-        network_code,
-        wrapped: wrapped_keys,
-        ..
-    } = keys;
+    let answer = respond::compose_sign_in(identified.answering(), stamp, batch, &keys.for_terminal)?;
+    let NewKeys { serial: key_serial, network_code, wrapped: wrapped_keys, .. } = keys;
     let terminal = identified.terminal().id;
-    let sign_in = SignIn {
-        terminal,
-        at,
-        key_serial,
-        network_code,
-        wrapped_keys,
-        answer,
-    };
+    let sign_in = SignIn { terminal, at, key_serial, network_code, wrapped_keys, answer };
     Ok(prepare(sequence, Record::SignIn(Box::new(sign_in))))
 }
 
 /// Records a sign-off.
-pub fn record_sign_off(
-    identified: &Identified<'_>,
-    at: Moment,
-    sequence: u64,
-) -> Result<Prepared, EncodeFault> {
+pub fn record_sign_off(identified: &Identified<'_>, at: Moment, sequence: u64) -> Result<Prepared, EncodeFault> {
     let answer = respond::compose_plain(identified.answering(), false, stamp(at, sequence))?;
-    let sign_off = SignOff {
-        terminal: identified.terminal().id,
-        at,
-        answer,
-    };
+    let sign_off = SignOff { terminal: identified.terminal().id, at, answer };
     Ok(prepare(sequence, Record::SignOff(Box::new(sign_off))))
 }

@@ -137,11 +137,7 @@ impl Asked<'_, '_> {
 }
 
 /// An answer that approves without deciding anything: reversals, sign-offs, echoes.
-pub(crate) fn compose_plain(
-    asked: Asked<'_, '_>,
-    sealed: bool,
-    stamp: Stamp,
-) -> Result<Vec<u8>, EncodeFault> {
+pub(crate) fn compose_plain(asked: Asked<'_, '_>, sealed: bool, stamp: Stamp) -> Result<Vec<u8>, EncodeFault> {
     asked.write(sealed, &stamp.parts(ResponseCode::APPROVED))
 }
 
@@ -153,14 +149,7 @@ pub(crate) fn compose_sign_in(
     keys: &[u8],
 ) -> Result<Vec<u8>, EncodeFault> {
     let plain = stamp.parts(ResponseCode::APPROVED);
-    asked.write(
-        false,
-        &AnswerParts {
-            batch: Some(batch),
-            keys: Some(keys),
-            ..plain
-        },
-    )
+    asked.write(false, &AnswerParts { batch: Some(batch), keys: Some(keys), ..plain })
 }
 
 /// A decision's answer.
@@ -174,17 +163,8 @@ pub(crate) fn compose_swipe(
     let text = text(capsule, verdict);
     let text = encode_text(&text, asked.fields.dialect().text, &mut buffer);
     let price = verdict.entitlement.price.as_ref();
-    let benefits: Vec<u32> = price
-        .iter()
-        .flat_map(|price| &price.applied)
-        .map(|applied| applied.benefit.0)
-        .collect();
-    let waivers: Vec<u32> = verdict
-        .entitlement
-        .waivers
-        .iter()
-        .map(|benefit| benefit.0)
-        .collect();
+    let benefits: Vec<u32> = price.iter().flat_map(|price| &price.applied).map(|applied| applied.benefit.0).collect();
+    let waivers: Vec<u32> = verdict.entitlement.waivers.iter().map(|benefit| benefit.0).collect();
     let mut integrity = IntegrityAnswer {
         rule_book: Some(capsule.rules.0),
         text: Some(text),
@@ -202,14 +182,7 @@ pub(crate) fn compose_swipe(
     let charged = price.filter(|_| verdict.approved() && capsule.ask.kind == AskKind::Purchase);
     let plain = stamp.parts(code_of(verdict.outcome));
     let amount_fen = charged.map(|price| price.payable().0);
-    asked.write(
-        true,
-        &AnswerParts {
-            amount_fen,
-            integrity: Some(&integrity),
-            ..plain
-        },
-    )
+    asked.write(true, &AnswerParts { amount_fen, integrity: Some(&integrity), ..plain })
 }
 
 /// DF1D: decided here and now.
@@ -230,11 +203,7 @@ fn disclose(capsule: &Capsule, verdict: &Verdict, answer: &mut IntegrityAnswer<'
         answer.payable_fen = Some(price.payable().0);
         answer.off_fen = Some(price.off().0);
     }
-    let rate = entitlement
-        .price
-        .as_ref()
-        .map(|price| price.off().rate_of(price.original))
-        .or(rate);
+    let rate = entitlement.price.as_ref().map(|price| price.off().rate_of(price.original)).or(rate);
     answer.discount_bp = rate.and_then(|rate| u16::try_from(rate.0).ok());
 }
 
@@ -245,16 +214,11 @@ fn text(capsule: &Capsule, verdict: &Verdict) -> String {
     }
     let (scope, entitlement) = (capsule.facts.scope, &verdict.entitlement);
     let discount = entitlement.price.as_ref().filter(|_| scope.discount);
-    let priority = if scope.priority || verdict.outcome == Outcome::ApprovedVip {
-        entitlement.priority_level()
-    } else {
-        0
-    };
+    let priority =
+        if scope.priority || verdict.outcome == Outcome::ApprovedVip { entitlement.priority_level() } else { 0 };
     let rate = entitlement.highest_discount.map_or(0, |rate| rate.0);
     match (capsule.ask.kind, discount) {
-        (AskKind::CounterService, _) => {
-            counter_text(priority, entitlement.days(), entitlement.waivers.len())
-        }
+        (AskKind::CounterService, _) => counter_text(priority, entitlement.days(), entitlement.waivers.len()),
         (_, Some(price)) if !price.applied.is_empty() => {
             format!("诚信优惠 {}，应付 {}", price.off(), price.payable())
         }
@@ -262,16 +226,13 @@ fn text(capsule: &Capsule, verdict: &Verdict) -> String {
         (AskKind::StarInquiry, None) if rate > 0 && scope.discount => {
             format!("可享优惠 {}.{:02}%", rate / 100, rate % 100)
         }
-        (AskKind::StarInquiry, None) => {
-            ["诚信卡有效", "优先服务", "贵宾服务"][usize::from(priority.min(2))].into()
-        }
+        (AskKind::StarInquiry, None) => ["诚信卡有效", "优先服务", "贵宾服务"][usize::from(priority.min(2))].into(),
         (AskKind::Purchase, None) => "交易成功".into(),
     }
 }
 
 fn counter_text(priority: u8, days: u8, waivers: usize) -> String {
-    let mut text =
-        String::from(["普通服务", "优先服务", "贵宾服务，请即办理"][usize::from(priority.min(2))]);
+    let mut text = String::from(["普通服务", "优先服务", "贵宾服务，请即办理"][usize::from(priority.min(2))]);
     if days > 0 {
         text += &format!("，缩短{days}日");
     }
@@ -301,12 +262,7 @@ pub fn respond(
     request: Head,
     key: Option<&SessionKey>,
 ) -> Result<Vec<u8>, EncodeFault> {
-    frame(
-        dialect,
-        request.answer(Command::None),
-        &recorded.answer,
-        key,
-    )
+    frame(dialect, request.answer(Command::None), &recorded.answer, key)
 }
 
 /// Refuses a request that nothing was decided about.
@@ -328,20 +284,10 @@ pub fn refuse(
 
 /// Says that the switch is there. An echo decides nothing, so there is nothing to record.
 pub fn echo(asked: Asked<'_, '_>, request: Head, stamp: Stamp) -> Result<Vec<u8>, EncodeFault> {
-    frame(
-        asked.fields.dialect(),
-        request.answer(Command::None),
-        &compose_plain(asked, false, stamp)?,
-        None,
-    )
+    frame(asked.fields.dialect(), request.answer(Command::None), &compose_plain(asked, false, stamp)?, None)
 }
 
-fn frame(
-    dialect: &Dialect,
-    head: Head,
-    mab: &[u8],
-    key: Option<&SessionKey>,
-) -> Result<Vec<u8>, EncodeFault> {
+fn frame(dialect: &Dialect, head: Head, mab: &[u8], key: Option<&SessionKey>) -> Result<Vec<u8>, EncodeFault> {
     let mac = key.map(|key| key.mac.mac(mab));
     let mut frame = vec![0; (mab.len() + 32).min(MAX_FRAME_BYTES)];
     let length = seal_frame(dialect, head, mab, mac, &mut frame)?;

@@ -67,18 +67,10 @@ impl FromStr for BenefitKind {
     type Err = BadWord;
 
     fn from_str(word: &str) -> Result<Self, BadWord> {
-        [
-            Self::Discount,
-            Self::AmountOff,
-            Self::Priority,
-            Self::FeeWaiver,
-            Self::Faster,
-        ]
-        .into_iter()
-        .find(|kind| kind.word() == word)
-        .ok_or(BadWord {
-            allowed: "discount, amount_off, priority, fee_waiver, faster",
-        })
+        [Self::Discount, Self::AmountOff, Self::Priority, Self::FeeWaiver, Self::Faster]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or(BadWord { allowed: "discount, amount_off, priority, fee_waiver, faster" })
     }
 }
 
@@ -111,9 +103,7 @@ impl FromStr for Bearer {
         [Self::Merchant, Self::Office, Self::Bank]
             .into_iter()
             .find(|bearer| bearer.word() == word)
-            .ok_or(BadWord {
-                allowed: "merchant, office, bank",
-            })
+            .ok_or(BadWord { allowed: "merchant, office, bank" })
     }
 }
 
@@ -138,22 +128,15 @@ impl ServiceCode {
             return Err(BadServiceCode);
         }
         let mut bytes = [0; 16];
-        bytes
-            .iter_mut()
-            .zip(code)
-            .for_each(|(to, from)| *to = *from);
-        Ok(Self {
-            bytes,
-            length: code.len() as u8,
-        })
+        bytes.iter_mut().zip(code).for_each(|(to, from)| *to = *from);
+        Ok(Self { bytes, length: code.len() as u8 })
     }
 }
 
 impl fmt::Display for ServiceCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.bytes.iter().take(usize::from(self.length));
-        code.copied()
-            .try_for_each(|byte| write!(f, "{}", char::from(byte)))
+        code.copied().try_for_each(|byte| write!(f, "{}", char::from(byte)))
     }
 }
 
@@ -194,9 +177,7 @@ impl FromStr for Audience {
 
 impl fmt::Display for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let meant = Category::ALL
-            .iter()
-            .filter(|category| self.includes(**category));
+        let meant = Category::ALL.iter().filter(|category| self.includes(**category));
         let mut joint = "";
         for category in meant.filter(|_| *self != Self::ALL) {
             write!(f, "{joint}{category}")?;
@@ -222,10 +203,7 @@ pub struct Limits {
 impl Limits {
     /// Whether anything is limited.
     pub const fn any(&self) -> bool {
-        self.per_day.is_some()
-            || self.per_month.is_some()
-            || self.per_holder.is_some()
-            || self.budget.is_some()
+        self.per_day.is_some() || self.per_month.is_some() || self.per_holder.is_some() || self.budget.is_some()
     }
 }
 
@@ -274,10 +252,7 @@ impl Benefit {
     /// What a star gets.
     pub fn value(&self, star: Star) -> u32 {
         let place = usize::from(star.level()).checked_sub(1);
-        place
-            .and_then(|place| self.values.get(place))
-            .copied()
-            .unwrap_or(0)
+        place.and_then(|place| self.values.get(place)).copied().unwrap_or(0)
     }
 }
 
@@ -335,15 +310,9 @@ impl RuleBook {
     pub fn new(version: RuleBookVersion, benefits: impl IntoIterator<Item = Benefit>) -> Self {
         let mut providers = BTreeMap::<MerchantId, Box<Provider>>::new();
         for benefit in benefits {
-            providers
-                .entry(benefit.provider)
-                .or_default()
-                .benefits
-                .push(benefit);
+            providers.entry(benefit.provider).or_default().benefits.push(benefit);
         }
-        providers
-            .values_mut()
-            .for_each(|provider| provider.compile());
+        providers.values_mut().for_each(|provider| provider.compile());
         Self { version, providers }
     }
 
@@ -354,30 +323,18 @@ impl RuleBook {
 
     /// What a provider gives, by ascending id.
     pub fn benefits_of(&self, provider: MerchantId) -> &[Benefit] {
-        self.providers
-            .get(&provider)
-            .map_or(&[], |provider| &provider.benefits)
+        self.providers.get(&provider).map_or(&[], |provider| &provider.benefits)
     }
 
     /// The limited benefits at a provider that could apply to such a holder: those
     /// whose counts a decision needs to know.
     pub fn limited(&self, provider: MerchantId, star: Star, category: Category) -> &[BenefitId] {
-        self.plan(provider, star, category)
-            .map_or(&[], |plan| &plan.limited)
+        self.plan(provider, star, category).map_or(&[], |plan| &plan.limited)
     }
 
-    pub(crate) fn plan(
-        &self,
-        provider: MerchantId,
-        star: Star,
-        category: Category,
-    ) -> Option<&Plan> {
+    pub(crate) fn plan(&self, provider: MerchantId, star: Star, category: Category) -> Option<&Plan> {
         let star = usize::from(star.level()).checked_sub(1)?;
-        self.providers
-            .get(&provider)?
-            .plans
-            .get(star)?
-            .get(category as usize)
+        self.providers.get(&provider)?.plans.get(star)?.get(category as usize)
     }
 }
 
@@ -388,11 +345,7 @@ impl Provider {
         for (plans, level) in self.plans.iter_mut().zip(1..) {
             let star = Star::new(level).unwrap_or_default();
             for (plan, category) in plans.iter_mut().zip(Category::ALL) {
-                for benefit in self
-                    .benefits
-                    .iter()
-                    .filter(|benefit| benefit.audience.includes(*category))
-                {
+                for benefit in self.benefits.iter().filter(|benefit| benefit.audience.includes(*category)) {
                     plan.add(benefit, star, &groups);
                 }
             }
@@ -442,10 +395,7 @@ struct Groups<'b>(BTreeMap<&'b str, u32>);
 
 impl<'b> Groups<'b> {
     fn of(benefits: &'b [Benefit]) -> Self {
-        let mut names: Vec<&str> = benefits
-            .iter()
-            .filter_map(|benefit| benefit.group.as_deref())
-            .collect();
+        let mut names: Vec<&str> = benefits.iter().filter_map(|benefit| benefit.group.as_deref()).collect();
         names.sort_unstable();
         names.dedup();
         Self(names.into_iter().zip(1..).collect())

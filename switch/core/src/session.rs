@@ -45,26 +45,16 @@ impl Session {
     /// The session after a sign-in.
     pub fn renewed(former: Option<&Self>, newest: Arc<SessionKey>) -> Self {
         let Some(former) = former else {
-            return Self {
-                newest,
-                older: Vec::new(),
-                confirmed: None,
-            };
+            return Self { newest, older: Vec::new(), confirmed: None };
         };
         let mut older = Vec::with_capacity(KEYS_KEPT);
         older.push(former.newest.clone());
         older.extend(former.older.iter().cloned());
         while older.len() >= KEYS_KEPT {
-            let dispensable = older
-                .iter()
-                .rposition(|key| !former.is_confirmed(key.serial));
+            let dispensable = older.iter().rposition(|key| !former.is_confirmed(key.serial));
             older.remove(dispensable.unwrap_or(older.len() - 1));
         }
-        Self {
-            newest,
-            older,
-            confirmed: former.confirmed,
-        }
+        Self { newest, older, confirmed: former.confirmed }
     }
 
     /// The key of the latest sign-in.
@@ -75,27 +65,17 @@ impl Session {
     /// The key that a message's MAC was made with, if it is one that still verifies.
     pub fn verify(&self, mab: &[u8], mac: &[u8; 8], now_ms: i64) -> Option<&Arc<SessionKey>> {
         let keys = core::iter::once(&self.newest).chain(&self.older);
-        keys.filter(|key| self.lives(key.serial, now_ms))
-            .find(|key| key.mac.verify(mab, mac))
+        keys.filter(|key| self.lives(key.serial, now_ms)).find(|key| key.mac.verify(mab, mac))
     }
 
     /// The session after a key verified a request; `None` where that changes nothing.
     pub fn confirmed(&self, serial: u32, now_ms: i64) -> Option<Self> {
-        let newer = self
-            .confirmed
-            .is_none_or(|confirmed| confirmed.serial < serial);
-        newer.then(|| Self {
-            confirmed: Some(Confirmed {
-                serial,
-                since_ms: now_ms,
-            }),
-            ..self.clone()
-        })
+        let newer = self.confirmed.is_none_or(|confirmed| confirmed.serial < serial);
+        newer.then(|| Self { confirmed: Some(Confirmed { serial, since_ms: now_ms }), ..self.clone() })
     }
 
     fn is_confirmed(&self, serial: u32) -> bool {
-        self.confirmed
-            .is_some_and(|confirmed| confirmed.serial == serial)
+        self.confirmed.is_some_and(|confirmed| confirmed.serial == serial)
     }
 
     fn lives(&self, serial: u32, now_ms: i64) -> bool {
@@ -123,9 +103,7 @@ mod tests {
 
     fn verifies(session: &Session, serial: u32, now_ms: i64) -> bool {
         let mac = key(serial).mac.mac(b"message");
-        session
-            .verify(b"message", &mac, now_ms)
-            .is_some_and(|found| found.serial == serial)
+        session.verify(b"message", &mac, now_ms).is_some_and(|found| found.serial == serial)
     }
 
     #[test]
@@ -143,9 +121,7 @@ mod tests {
             session = Session::renewed(Some(&session), key(serial));
         }
         assert!(verifies(&session, 1, 2 * OVERLAP_MS));
-        assert!(
-            verifies(&session, 49, 0) && verifies(&session, 48, 0) && !verifies(&session, 47, 0)
-        );
+        assert!(verifies(&session, 49, 0) && verifies(&session, 48, 0) && !verifies(&session, 47, 0));
     }
 
     #[test]

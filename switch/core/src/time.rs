@@ -125,14 +125,7 @@ impl Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = self.second_of_day;
-        write!(
-            f,
-            "{} {:02}:{:02}:{:02}",
-            self.date,
-            s / 3600,
-            s / 60 % 60,
-            s % 60
-        )
+        write!(f, "{} {:02}:{:02}:{:02}", self.date, s / 3600, s / 60 % 60, s % 60)
     }
 }
 
@@ -149,10 +142,7 @@ mod tests {
             let date = Date(first + n);
             let (year, month, of_month) = date.civil();
             assert_eq!(date.to_string(), day.to_string());
-            assert_eq!(
-                date.weekday(),
-                day.weekday().to_monday_one_offset().cast_unsigned()
-            );
+            assert_eq!(date.weekday(), day.weekday().to_monday_one_offset().cast_unsigned());
             assert_eq!(Date::from_civil(year, month, of_month), Some(date));
             day = day.tomorrow().unwrap();
         }
@@ -160,13 +150,7 @@ mod tests {
 
     #[test]
     fn dates_that_do_not_exist_are_refused() {
-        for (year, month, day) in [
-            (2026, 2, 29),
-            (2026, 4, 31),
-            (2026, 13, 1),
-            (2026, 0, 1),
-            (2026, 1, 0),
-        ] {
+        for (year, month, day) in [(2026, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 0, 1), (2026, 1, 0)] {
             assert_eq!(Date::from_civil(year, month, day), None);
         }
         assert!(Date::from_civil(2028, 2, 29).is_some());
@@ -175,15 +159,8 @@ mod tests {
     #[test]
     fn a_moment_as_the_wire_writes_it() {
         let date = Date::from_civil(2026, 11, 3).unwrap();
-        let at = Moment {
-            epoch_ms: 0,
-            date,
-            second_of_day: 9 * 3600 + 5 * 60 + 7,
-        };
-        assert_eq!(
-            (at.hhmmss(), at.mmdd(), at.minute_of_day()),
-            (90_507, 1_103, 545)
-        );
+        let at = Moment { epoch_ms: 0, date, second_of_day: 9 * 3600 + 5 * 60 + 7 };
+        assert_eq!((at.hhmmss(), at.mmdd(), at.minute_of_day()), (90_507, 1_103, 545));
         assert_eq!(date.month().to_string(), "2026-11");
     }
 }

@@ -91,9 +91,7 @@ pub struct Price {
 impl Price {
     /// Everything taken off.
     pub fn off(&self) -> Fen {
-        self.applied
-            .iter()
-            .fold(Fen::ZERO, |sum, applied| sum.plus(applied.off))
+        self.applied.iter().fold(Fen::ZERO, |sum, applied| sum.plus(applied.off))
     }
 
     /// What is there to pay.
@@ -163,11 +161,7 @@ pub struct Verdict {
 impl Verdict {
     /// A refusal: nothing is given, nothing used up.
     pub fn refused(refusal: Refusal) -> Self {
-        Self {
-            outcome: Outcome::Refused(refusal),
-            entitlement: Entitlement::default(),
-            uses: Vec::new(),
-        }
+        Self { outcome: Outcome::Refused(refusal), entitlement: Entitlement::default(), uses: Vec::new() }
     }
 
     /// Whether it is an approval of either kind.

@@ -19,9 +19,7 @@ use xingka_core::verdict::Verdict;
 type Row = BTreeMap<String, String>;
 
 fn rows(file: &str) -> Vec<Row> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/sample-city")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/sample-city").join(file);
     let mut reader = csv::Reader::from_path(path).unwrap();
     reader.deserialize().map(Result::unwrap).collect()
 }
@@ -36,42 +34,25 @@ struct City {
 
 impl City {
     fn read() -> Self {
-        let holders = rows("holders.csv")
-            .into_iter()
-            .zip(0..)
-            .map(|(row, number)| {
-                let rated = Star::new(row["star"].parse().unwrap()).unwrap();
-                let holder = Holder {
-                    category: row["category"].parse().unwrap(),
-                    rated,
-                    status: row["status"].parse().unwrap(),
-                };
-                (row["holder_id"].clone(), (HolderNo(number), holder))
-            });
+        let holders = rows("holders.csv").into_iter().zip(0..).map(|(row, number)| {
+            let rated = Star::new(row["star"].parse().unwrap()).unwrap();
+            let holder =
+                Holder { category: row["category"].parse().unwrap(), rated, status: row["status"].parse().unwrap() };
+            (row["holder_id"].clone(), (HolderNo(number), holder))
+        });
         let merchants = rows("merchants.csv").into_iter().map(|row| {
             let id: MerchantId = row["merchant_id"].parse().unwrap();
-            let merchant = Merchant {
-                id,
-                kind: row["kind"].parse().unwrap(),
-                circle: row["circle"].parse().unwrap(),
-            };
+            let merchant = Merchant { id, kind: row["kind"].parse().unwrap(), circle: row["circle"].parse().unwrap() };
             (row["merchant_id"].clone(), merchant)
         });
         let terminals = rows("terminals.csv").into_iter();
         let cards = rows("cards.csv").into_iter();
         Self {
             holders: holders.collect(),
-            cards: cards
-                .map(|row| (row["pan"].clone(), (row["holder_id"].clone(), row)))
-                .collect(),
+            cards: cards.map(|row| (row["pan"].clone(), (row["holder_id"].clone(), row))).collect(),
             merchants: merchants.collect(),
             terminals: terminals
-                .map(|row| {
-                    (
-                        row["terminal_id"].clone(),
-                        (row["merchant_id"].clone(), row["scope"].parse().unwrap()),
-                    )
-                })
+                .map(|row| (row["terminal_id"].clone(), (row["merchant_id"].clone(), row["scope"].parse().unwrap())))
                 .collect(),
             rules: RuleBook::new(RuleBookVersion(1), rows("benefits.csv").iter().map(benefit)),
         }
@@ -79,10 +60,7 @@ impl City {
 
     fn facts(&self, terminal: &str, pan: &str) -> Facts {
         let (merchant, scope) = &self.terminals[terminal];
-        let card = self
-            .cards
-            .get(pan)
-            .map(|(holder, row)| (&self.holders[holder], row));
+        let card = self.cards.get(pan).map(|(holder, row)| (&self.holders[holder], row));
         Facts {
             merchant: self.merchants[merchant],
             scope: *scope,
@@ -101,10 +79,7 @@ impl City {
 fn benefit(row: &Row) -> Benefit {
     let optional = |column: &str| (!row[column].is_empty()).then(|| row[column].clone());
     let number = |column: &str| optional(column).map(|text| text.parse().unwrap());
-    let mut made = support::benefit(
-        row["benefit_id"].parse().unwrap(),
-        row["kind"].parse().unwrap(),
-    );
+    let mut made = support::benefit(row["benefit_id"].parse().unwrap(), row["kind"].parse().unwrap());
     made.provider = row["provider"].parse().unwrap();
     made.service = optional("service").map(|code| ServiceCode::new(code.as_bytes()).unwrap());
     made.audience = row["audience"].parse().unwrap();
@@ -114,17 +89,9 @@ fn benefit(row: &Row) -> Benefit {
         let (first, last) = days.split_once('-').unwrap_or((&days, &days));
         (first.parse().unwrap(), last.parse().unwrap())
     });
-    made.hours = optional("hours").map(|hours| {
-        hours
-            .split_once('-')
-            .map(|(a, b)| (minutes(a), minutes(b)))
-            .unwrap()
-    });
+    made.hours = optional("hours").map(|hours| hours.split_once('-').map(|(a, b)| (minutes(a), minutes(b))).unwrap());
     (made.min_amount, made.max_off) = (number("min_amount").map(Fen), number("max_off").map(Fen));
-    assert!(
-        number("budget").is_none() && number("per_day").is_none(),
-        "the sample city has no limits"
-    );
+    assert!(number("budget").is_none() && number("per_day").is_none(), "the sample city has no limits");
     made.limits = Limits::default();
     made.group = optional("group");
     made.stacks = row["stack"] == "yes";
@@ -144,42 +111,17 @@ fn seen(kind: AskKind, scope: Scope, verdict: &Verdict) -> Row {
     let price = entitlement.price.as_ref();
     let columns = [
         ("code", code_of(verdict.outcome).to_string()),
-        (
-            "payable",
-            told(
-                !counter,
-                price.map_or(String::new(), |price| price.payable().0.to_string()),
-            ),
-        ),
-        (
-            "priority",
-            told(scope.priority, entitlement.priority_level().to_string()),
-        ),
+        ("payable", told(!counter, price.map_or(String::new(), |price| price.payable().0.to_string()))),
+        ("priority", told(scope.priority, entitlement.priority_level().to_string())),
         ("days", told(counter, entitlement.days().to_string())),
-        (
-            "star",
-            told(scope.star, entitlement.star.level().to_string()),
-        ),
+        ("star", told(scope.star, entitlement.star.level().to_string())),
         (
             "benefits",
-            told(
-                true,
-                joined(
-                    price
-                        .iter()
-                        .flat_map(|price| price.applied.iter().map(|applied| applied.benefit)),
-                ),
-            ),
+            told(true, joined(price.iter().flat_map(|price| price.applied.iter().map(|applied| applied.benefit)))),
         ),
-        (
-            "waivers",
-            told(counter, joined(entitlement.waivers.iter().copied())),
-        ),
+        ("waivers", told(counter, joined(entitlement.waivers.iter().copied()))),
     ];
-    columns
-        .into_iter()
-        .map(|(column, text)| (column.to_owned(), text))
-        .collect()
+    columns.into_iter().map(|(column, text)| (column.to_owned(), text)).collect()
 }
 
 #[test]
@@ -188,20 +130,9 @@ fn all_600_swipes_get_the_answers_they_must() {
     let swipes = rows("expected.csv");
     assert_eq!(swipes.len(), 600);
     for swipe in swipes {
-        let (kind, pan) = (
-            if swipe["kind"] == "purchase" {
-                AskKind::Purchase
-            } else {
-                AskKind::CounterService
-            },
-            &swipe["pan"],
-        );
-        let card = AskedCard::Number {
-            key: PanKey([0; 32]),
-            bin: 0,
-            last4: 0,
-            luhn_ok: luhn_ok(pan.as_bytes()),
-        };
+        let (kind, pan) =
+            (if swipe["kind"] == "purchase" { AskKind::Purchase } else { AskKind::CounterService }, &swipe["pan"]);
+        let card = AskedCard::Number { key: PanKey([0; 32]), bin: 0, last4: 0, luhn_ok: luhn_ok(pan.as_bytes()) };
         let ask = Ask {
             kind,
             card,

@@ -67,14 +67,7 @@ type Words<'t> = BTreeMap<&'t str, &'t str>;
 impl World {
     fn new() -> Self {
         let ledger = Ledger::default();
-        Self {
-            merchant: shop(),
-            scope: FULL_SCOPE,
-            benefits: Vec::new(),
-            ledger,
-            sequence: 0,
-            asked: Vec::new(),
-        }
+        Self { merchant: shop(), scope: FULL_SCOPE, benefits: Vec::new(), ledger, sequence: 0, asked: Vec::new() }
     }
 
     fn line(&mut self, line: &str) -> Result<(), String> {
@@ -84,9 +77,7 @@ impl World {
             "scope" => self.scope = words.next().unwrap_or("").parse().unwrap(),
             "reverse" => self.reverse(words.next()),
             place @ ("shop" | "hall" | "bank") => {
-                self.merchant.kind = if place == "shop" { "merchant" } else { place }
-                    .parse()
-                    .unwrap();
+                self.merchant.kind = if place == "shop" { "merchant" } else { place }.parse().unwrap();
                 self.merchant.circle = words.next().unwrap_or("member").parse().unwrap();
             }
             _ => return self.swipe(line),
@@ -105,11 +96,7 @@ impl World {
         compare(answer, &verdict)
     }
 
-    fn question(
-        &self,
-        question: &str,
-        words: &Words<'_>,
-    ) -> (Ask, Facts, xingka_core::time::Moment) {
+    fn question(&self, question: &str, words: &Words<'_>) -> (Ask, Facts, xingka_core::time::Moment) {
         let mut parts = question.split_whitespace();
         let kind = match parts.next().unwrap() {
             "purchase" => AskKind::Purchase,
@@ -118,43 +105,23 @@ impl World {
             other => panic!("no such line: {other}"),
         };
         let mut asked = ask(kind);
-        asked.amount = parts
-            .next()
-            .filter(|word| *word != "none" && !word.contains('='))
-            .map(|word| word.parse().unwrap());
+        asked.amount =
+            parts.next().filter(|word| *word != "none" && !word.contains('=')).map(|word| word.parse().unwrap());
         asked.preview = words.contains_key("preview");
-        asked.service = words
-            .get("service")
-            .map(|code| ServiceCode::new(code.as_bytes()).unwrap());
+        asked.service = words.get("service").map(|code| ServiceCode::new(code.as_bytes()).unwrap());
         asked.chosen = words.get("choose").map(|id| BenefitId(id.parse().unwrap()));
-        asked.currency = words
-            .get("currency")
-            .map_or(*b"156", |code| code.as_bytes().try_into().unwrap());
+        asked.currency = words.get("currency").map_or(*b"156", |code| code.as_bytes().try_into().unwrap());
         if let (Some(_), AskedCard::Number { luhn_ok, .. }) = (words.get("luhn"), &mut asked.card) {
             *luhn_ok = false;
         }
         let known = !words.contains_key("unknown");
-        let mut card = card(
-            words
-                .get("holder")
-                .map_or(1, |number| number.parse().unwrap()),
-        );
-        card.status = words
-            .get("card")
-            .map_or(card.status, |status| status.parse().unwrap());
-        card.expires = words
-            .get("expires")
-            .map_or(card.expires, |month| date(&format!("{month}-01")).month());
+        let mut card = card(words.get("holder").map_or(1, |number| number.parse().unwrap()));
+        card.status = words.get("card").map_or(card.status, |status| status.parse().unwrap());
+        card.expires = words.get("expires").map_or(card.expires, |month| date(&format!("{month}-01")).month());
         let mut person = holder(words.get("star").map_or(0, |star| star.parse().unwrap()));
-        person.category = words
-            .get("as")
-            .map_or(person.category, |category| category.parse().unwrap());
-        person.status = words
-            .get("status")
-            .map_or(person.status, |status| status.parse().unwrap());
-        let (day, time) = words
-            .get("at")
-            .map_or(("2026-11-23", "14:05"), |at| at.split_once('_').unwrap());
+        person.category = words.get("as").map_or(person.category, |category| category.parse().unwrap());
+        person.status = words.get("status").map_or(person.status, |status| status.parse().unwrap());
+        let (day, time) = words.get("at").map_or(("2026-11-23", "14:05"), |at| at.split_once('_').unwrap());
         let facts = Facts {
             merchant: self.merchant,
             scope: self.scope,
@@ -184,28 +151,11 @@ impl World {
             stan: self.sequence as u32,
             mti: 200,
         };
-        let asked = Asked {
-            key,
-            content: Content([0; 16]),
-            key_serial: 1,
-            request_id: None,
-        };
+        let asked = Asked { key, content: Content([0; 16]), key_serial: 1, request_id: None };
         let id = DecisionId::new(at.epoch_ms, 0, self.sequence);
-        let capsule = Capsule {
-            id,
-            at,
-            rules: RuleBookVersion(1),
-            ask,
-            facts,
-        };
-        let swipe = Swipe {
-            asked,
-            capsule,
-            verdict: verdict.clone(),
-            answer: Vec::new(),
-        };
-        self.ledger
-            .apply(self.sequence, &Record::Swipe(Box::new(swipe)));
+        let capsule = Capsule { id, at, rules: RuleBookVersion(1), ask, facts };
+        let swipe = Swipe { asked, capsule, verdict: verdict.clone(), answer: Vec::new() };
+        self.ledger.apply(self.sequence, &Record::Swipe(Box::new(swipe)));
         self.asked.push(asked);
     }
 
@@ -217,22 +167,13 @@ impl World {
         let (originals, returned) = self.ledger.originals(&asked.key);
         assert_eq!(originals.len(), 1);
         let at = moment("2026-11-23", "14:06");
-        let reversal = Reversal {
-            asked,
-            at,
-            originals,
-            returned,
-            answer: Vec::new(),
-        };
-        self.ledger
-            .apply(self.sequence, &Record::Reversal(Box::new(reversal)));
+        let reversal = Reversal { asked, at, originals, returned, answer: Vec::new() };
+        self.ledger.apply(self.sequence, &Record::Reversal(Box::new(reversal)));
     }
 }
 
 fn read_words(line: &str) -> Words<'_> {
-    line.split_whitespace()
-        .map(|word| word.split_once('=').unwrap_or((word, "")))
-        .collect()
+    line.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, ""))).collect()
 }
 
 fn read_benefit<'t>(mut words: impl Iterator<Item = &'t str>) -> Benefit {
@@ -249,11 +190,7 @@ fn read_benefit<'t>(mut words: impl Iterator<Item = &'t str>) -> Benefit {
             "audience" => made.audience = value.parse().unwrap(),
             "from" => made.valid_from = date(value),
             "to" => made.valid_to = date(value),
-            "weekdays" => {
-                made.weekdays = value
-                    .split_once('-')
-                    .map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
-            }
+            "weekdays" => made.weekdays = value.split_once('-').map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap())),
             "hours" => made.hours = value.split_once('-').map(|(a, b)| (minutes(a), minutes(b))),
             "min" => made.min_amount = Some(Fen(value.parse().unwrap())),
             "max" => made.max_off = Some(Fen(value.parse().unwrap())),
@@ -280,52 +217,25 @@ fn compare(expected: &str, verdict: &Verdict) -> Result<(), String> {
         }
     };
     let code = expected.split_whitespace().next().unwrap();
-    differ(
-        "the code",
-        code,
-        String::from_utf8(code_of(verdict.outcome).as_bytes().to_vec()).unwrap(),
-    );
+    differ("the code", code, String::from_utf8(code_of(verdict.outcome).as_bytes().to_vec()).unwrap());
     let entitlement = &verdict.entitlement;
     let joined = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join("+");
     if let Some(price) = &entitlement.price {
-        let by = price
-            .applied
-            .iter()
-            .map(|applied| applied.benefit.0)
-            .collect();
+        let by = price.applied.iter().map(|applied| applied.benefit.0).collect();
         differ("by", words.get("by").unwrap_or(&""), joined(by));
-        differ(
-            "pay",
-            words.get("pay").expect("pay="),
-            price.payable().to_string(),
-        );
+        differ("pay", words.get("pay").expect("pay="), price.payable().to_string());
     }
-    let rate = entitlement
-        .price
-        .as_ref()
-        .map(|price| price.off().rate_of(price.original))
-        .or(entitlement.highest_discount);
+    let rate =
+        entitlement.price.as_ref().map(|price| price.off().rate_of(price.original)).or(entitlement.highest_discount);
     for (what, value) in words {
         match what {
-            "off" => differ(
-                what,
-                value,
-                rate.map_or(String::new(), |rate| rate.0.to_string()),
-            ),
+            "off" => differ(what, value, rate.map_or(String::new(), |rate| rate.0.to_string())),
             "priority" => differ(what, value, entitlement.priority_level().to_string()),
             "days" => differ(what, value, entitlement.days().to_string()),
             "star" => differ(what, value, entitlement.star.level().to_string()),
-            "waivers" => differ(
-                what,
-                value,
-                joined(entitlement.waivers.iter().map(|id| id.0).collect()),
-            ),
+            "waivers" => differ(what, value, joined(entitlement.waivers.iter().map(|id| id.0).collect())),
             _ => {}
         }
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }

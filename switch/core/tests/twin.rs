@@ -4,9 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use support::{PROVIDER, benefit, date, naive};
-use xingka_core::city::{
-    CardStatus, Category, Circle, Holder, HolderStatus, Merchant, MerchantKind, Scope, Star,
-};
+use xingka_core::city::{CardStatus, Category, Circle, Holder, HolderStatus, Merchant, MerchantKind, Scope, Star};
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskKind, AskedCard, Counts, Facts, Uses};
 use xingka_core::ids::{BenefitId, MerchantId, PanKey, RuleBookVersion};
@@ -22,19 +20,13 @@ fn maybe<T: Clone + std::fmt::Debug + 'static>(
 }
 
 fn service() -> BoxedStrategy<Option<ServiceCode>> {
-    maybe(
-        prop::sample::select(vec!["S1", "S2"])
-            .prop_map(|code| ServiceCode::new(code.as_bytes()).unwrap()),
-    )
+    maybe(prop::sample::select(vec!["S1", "S2"]).prop_map(|code| ServiceCode::new(code.as_bytes()).unwrap()))
 }
 
 fn kinds(reducing: bool) -> BoxedStrategy<BenefitKind> {
     use BenefitKind::{AmountOff, Discount, Faster, FeeWaiver, Priority};
-    let kinds = if reducing {
-        vec![Discount, AmountOff]
-    } else {
-        vec![Discount, AmountOff, Priority, FeeWaiver, Faster]
-    };
+    let kinds =
+        if reducing { vec![Discount, AmountOff] } else { vec![Discount, AmountOff, Priority, FeeWaiver, Faster] };
     prop::sample::select(kinds).boxed()
 }
 
@@ -43,12 +35,7 @@ fn benefits() -> impl Strategy<Value = Vec<Benefit>> {
         service(),
         prop::sample::select(vec!["", "farmer", "farmer+resident", "staff+enterprise"]),
         maybe((1_u8..=7).prop_flat_map(|first| (Just(first), first..=7))),
-        maybe(prop::sample::select(vec![
-            (0, 720),
-            (540, 1020),
-            (720, 1440),
-            (844, 846),
-        ])),
+        maybe(prop::sample::select(vec![(0, 720), (540, 1020), (720, 1440), (844, 846)])),
         prop::sample::select(vec!["2026-01-01", "2026-11-23", "2026-11-24"]),
         prop::sample::select(vec!["2026-11-22", "2026-11-23", "2026-12-31"]),
     );
@@ -59,12 +46,9 @@ fn benefits() -> impl Strategy<Value = Vec<Benefit>> {
     );
     let counts = (maybe(0_u32..3), maybe(0_u32..4), maybe(0_u32..5));
     let together = (maybe(prop::sample::select(vec!["g", "h"])), any::<bool>());
-    let values = (
-        kinds(false),
-        prop::array::uniform5(prop_oneof![Just(0_u32), 1_u32..3, 1_u32..12_000]),
-    );
-    let one = (values, conditions, money, counts, together).prop_map(
-        |(values, conditions, money, counts, together)| {
+    let values = (kinds(false), prop::array::uniform5(prop_oneof![Just(0_u32), 1_u32..3, 1_u32..12_000]));
+    let one =
+        (values, conditions, money, counts, together).prop_map(|(values, conditions, money, counts, together)| {
             let mut made = benefit(0, values.0);
             let most = made.kind.largest_value();
             made.values = values.1.map(|value| value.min(most));
@@ -73,16 +57,10 @@ fn benefits() -> impl Strategy<Value = Vec<Benefit>> {
             (made.weekdays, made.hours) = (conditions.2, conditions.3);
             (made.valid_from, made.valid_to) = (date(conditions.4), date(conditions.5));
             (made.min_amount, made.max_off) = (money.0, money.1);
-            made.limits = Limits {
-                per_day: counts.0,
-                per_month: counts.1,
-                per_holder: counts.2,
-                budget: money.2,
-            };
+            made.limits = Limits { per_day: counts.0, per_month: counts.1, per_holder: counts.2, budget: money.2 };
             (made.group, made.stacks) = (together.0.map(str::to_owned), together.1);
             made
-        },
-    );
+        });
     prop::collection::vec(one, 0..12).prop_map(|mut benefits| {
         for (made, id) in benefits.iter_mut().zip(1..) {
             made.id = BenefitId(id);
@@ -96,12 +74,8 @@ fn benefits() -> impl Strategy<Value = Vec<Benefit>> {
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
-    let kind = prop::sample::select(vec![
-        AskKind::Purchase,
-        AskKind::Purchase,
-        AskKind::StarInquiry,
-        AskKind::CounterService,
-    ]);
+    let kind =
+        prop::sample::select(vec![AskKind::Purchase, AskKind::Purchase, AskKind::StarInquiry, AskKind::CounterService]);
     let amount = prop_oneof![
         6 => prop::sample::select(vec![1, 2, 15, 99, 999, 4_999, 5_000, 12_345, 999_999_999_999]).prop_map(|fen| Some(Fen(fen))),
         4 => (1_u64..20_000).prop_map(|fen| Some(Fen(fen))),
@@ -110,34 +84,12 @@ fn ask() -> impl Strategy<Value = Ask> {
     ];
     let chosen = prop_oneof![4 => Just(None), 1 => (1_u32..14).prop_map(|id| Some(BenefitId(id)))];
     let currency = prop_oneof![19 => Just(*b"156"), 1 => Just(*b"840")];
-    (
-        kind,
-        amount,
-        currency,
-        service(),
-        any::<bool>(),
-        chosen,
-        prop::bool::weighted(0.95),
+    (kind, amount, currency, service(), any::<bool>(), chosen, prop::bool::weighted(0.95)).prop_map(
+        |(kind, amount, currency, service, preview, chosen, luhn_ok)| {
+            let card = AskedCard::Number { key: PanKey([7; 32]), bin: 629_999, last4: 12, luhn_ok };
+            Ask { kind, card, amount, currency, service, preview, chosen }
+        },
     )
-        .prop_map(
-            |(kind, amount, currency, service, preview, chosen, luhn_ok)| {
-                let card = AskedCard::Number {
-                    key: PanKey([7; 32]),
-                    bin: 629_999,
-                    last4: 12,
-                    luhn_ok,
-                };
-                Ask {
-                    kind,
-                    card,
-                    amount,
-                    currency,
-                    service,
-                    preview,
-                    chosen,
-                }
-            },
-        )
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
@@ -148,13 +100,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             MerchantKind::Hall,
             MerchantKind::Bank,
         ]),
-        prop::sample::select(vec![
-            Circle::Member,
-            Circle::Member,
-            Circle::Member,
-            Circle::Rectifying,
-            Circle::None,
-        ]),
+        prop::sample::select(vec![Circle::Member, Circle::Member, Circle::Member, Circle::Rectifying, Circle::None]),
     );
     let scope = (prop::bool::weighted(0.8), any::<bool>(), any::<bool>());
     let status = prop_oneof![
@@ -169,54 +115,26 @@ fn facts() -> impl Strategy<Value = Facts> {
     let expires = prop_oneof![9 => Just("2026-11-01"), 1 => Just("2026-10-01")];
     let uses = prop::collection::vec((0_u32..3, 0_u32..3, 0_u32..3, 0_u64..3_000), 12);
     let known = prop::bool::weighted(0.95);
-    (
-        place,
-        scope,
-        (status, expires),
-        holder,
-        uses,
-        known,
-        prop::bool::weighted(0.03),
-    )
-        .prop_map(
-            |(place, scope, card, holder, uses, known, reversed_before)| Facts {
-                merchant: Merchant {
-                    id: PROVIDER,
-                    kind: place.0,
-                    circle: place.1,
-                },
-                scope: Scope {
-                    discount: scope.0,
-                    priority: scope.1,
-                    star: scope.2,
-                },
-                card: known.then(|| xingka_core::city::Card {
-                    status: card.0,
-                    expires: date(card.1).month(),
-                    ..support::card(1)
-                }),
-                holder: known.then(|| Holder {
-                    category: holder.0,
-                    rated: Star::new(holder.1).unwrap(),
-                    status: holder.2,
-                }),
-                reversed_before,
-                counts: Counts {
-                    uses: (1..)
-                        .map(BenefitId)
-                        .zip(uses.iter().map(|u| Uses {
-                            today: u.0,
-                            this_month: u.0 + u.1,
-                            ever: u.0 + u.1 + u.2,
-                        }))
-                        .collect(),
-                    spent: (1..)
-                        .map(BenefitId)
-                        .zip(uses.iter().map(|u| Fen(u.3)))
-                        .collect(),
-                },
+    (place, scope, (status, expires), holder, uses, known, prop::bool::weighted(0.03)).prop_map(
+        |(place, scope, card, holder, uses, known, reversed_before)| Facts {
+            merchant: Merchant { id: PROVIDER, kind: place.0, circle: place.1 },
+            scope: Scope { discount: scope.0, priority: scope.1, star: scope.2 },
+            card: known.then(|| xingka_core::city::Card {
+                status: card.0,
+                expires: date(card.1).month(),
+                ..support::card(1)
+            }),
+            holder: known.then(|| Holder { category: holder.0, rated: Star::new(holder.1).unwrap(), status: holder.2 }),
+            reversed_before,
+            counts: Counts {
+                uses: (1..)
+                    .map(BenefitId)
+                    .zip(uses.iter().map(|u| Uses { today: u.0, this_month: u.0 + u.1, ever: u.0 + u.1 + u.2 }))
+                    .collect(),
+                spent: (1..).map(BenefitId).zip(uses.iter().map(|u| Fen(u.3))).collect(),
             },
-        )
+        },
+    )
 }
 
 proptest! {

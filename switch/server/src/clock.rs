@@ -24,14 +24,8 @@ impl Clock {
     /// Any time, as this deployment's zone sees it.
     pub fn at(&self, timestamp: Timestamp) -> Moment {
         let local = self.zone.to_datetime(timestamp);
-        let (year, month, day) = (
-            i32::from(local.year()),
-            local.month() as u32,
-            local.day() as u32,
-        );
-        let seconds = i32::from(local.hour()) * 3600
-            + i32::from(local.minute()) * 60
-            + i32::from(local.second());
+        let (year, month, day) = (i32::from(local.year()), local.month() as u32, local.day() as u32);
+        let seconds = i32::from(local.hour()) * 3600 + i32::from(local.minute()) * 60 + i32::from(local.second());
         Moment {
             epoch_ms: timestamp.as_millisecond(),
             // jiff's dates all exist; the epoch stands in for none.

@@ -8,13 +8,14 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 use xingka_wire::frame::{Step, next_frame};
 
@@ -62,19 +63,17 @@ pub(crate) struct Connection {
     outgoing: VecDeque<Outgoing>,
     stopping: watch::Receiver<bool>,
     last_heard: Instant,
+    /// Fires when the peer's patience may be over. It is not wound again at every byte,
+    /// only looked at when it fires and when half a frame shortens it: a timer touched twice
+    /// a request would cost more than the request.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Connection {
     pub(crate) fn new(node: Arc<Node>, stream: TcpStream, stopping: watch::Receiver<bool>) -> Self {
-        let inbox = Inbox::new();
-        Self {
-            node,
-            stream,
-            inbox,
-            outgoing: VecDeque::new(),
-            stopping,
-            last_heard: Instant::now(),
-        }
+        let last_heard = Instant::now();
+        let alarm = Box::pin(sleep_until(last_heard + node.settings.idle_timeout));
+        Self { node, stream, inbox: Inbox::new(), outgoing: VecDeque::new(), stopping, last_heard, alarm }
     }
 
     /// Serves until the peer goes, misbehaves, or the node stops.
@@ -94,21 +93,29 @@ impl Connection {
         }
         let reads = self.outgoing.len() < MAX_OUTGOING;
         let patience = self.patience();
-        let Self {
-            stream,
-            inbox,
-            outgoing,
-            stopping,
-            ..
-        } = self;
+        let Self { stream, inbox, outgoing, stopping, alarm, .. } = self;
+        if alarm.deadline() > patience {
+            alarm.as_mut().reset(patience);
+        }
         tokio::select! {
-            read = inbox.read(stream, patience), if reads => {
+            read = inbox.read(stream), if reads => {
                 read?;
                 self.last_heard = Instant::now();
             }
             () = ready(outgoing.front()) => {}
+            () = alarm.as_mut() => self.alarmed()?,
             _ = stopping.changed() => {}
         }
+        Ok(())
+    }
+
+    /// The alarm fired: either the patience is over, or it was wound before the last byte.
+    fn alarmed(&mut self) -> Result<(), Ended> {
+        let patience = self.patience();
+        if patience <= Instant::now() {
+            return Err(Ended::TooSlow);
+        }
+        self.alarm.as_mut().reset(patience);
         Ok(())
     }
 
@@ -200,14 +207,7 @@ struct Inbox {
 impl Inbox {
     fn new() -> Self {
         let bytes = vec![0; INBOX_BYTES].into_boxed_slice();
-        Self {
-            bytes,
-            start: 0,
-            end: 0,
-            skip: 0,
-            dropped: 0,
-            frame_since: None,
-        }
+        Self { bytes, start: 0, end: 0, skip: 0, dropped: 0, frame_since: None }
     }
 
     fn unread(&self) -> &[u8] {
@@ -230,14 +230,12 @@ impl Inbox {
     }
 
     /// Reads what there is, after making room. Nothing is lost when it is cancelled.
-    async fn read(&mut self, stream: &mut TcpStream, patience: Instant) -> Result<(), Ended> {
+    async fn read(&mut self, stream: &mut TcpStream) -> Result<(), Ended> {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
         let room = self.bytes.get_mut(self.end..).unwrap_or_default();
-        let count = timeout_at(patience, stream.read(room))
-            .await
-            .map_err(|_| Ended::TooSlow)??;
+        let count = stream.read(room).await?;
         if count == 0 {
             return Err(Ended::Closed);
         }

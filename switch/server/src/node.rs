@@ -71,7 +71,7 @@ impl Node {
     }
 
     /// A terminal's session, if it is signed in.
-    pub(crate) fn session(&self, terminal: &TerminalId) -> Option<Session> {
+    pub(crate) fn session(&self, terminal: &TerminalId) -> Option<Arc<Session>> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.get(terminal)?.session.clone()
     }
@@ -79,57 +79,36 @@ impl Node {
     /// The serial of a terminal's next sign-in.
     pub(crate) fn next_serial(&self, terminal: &TerminalId) -> u32 {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions
-            .get(terminal)
-            .map_or(1, |keys| keys.serial.wrapping_add(1))
+        sessions.get(terminal).map_or(1, |keys| keys.serial.wrapping_add(1))
     }
 
     /// The session after a sign-in.
     pub(crate) fn signed_in(&self, terminal: TerminalId, key: Arc<SessionKey>) {
-        let mut sessions = self
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let keys = sessions.entry(terminal).or_default();
         keys.serial = key.serial;
-        keys.session = Some(Session::renewed(keys.session.as_ref(), key));
+        keys.session = Some(Arc::new(Session::renewed(keys.session.as_deref(), key)));
     }
 
     /// No session after a sign-off.
     pub(crate) fn signed_off(&self, terminal: TerminalId) {
-        let mut sessions = self
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.entry(terminal).or_default().session = None;
     }
 
     /// A key verified a request: where it is the first one with it, the older keys' time begins
     /// to run out.
-    pub(crate) fn confirm(
-        &self,
-        terminal: &TerminalId,
-        session: &Session,
-        serial: u32,
-        now: Moment,
-    ) {
+    pub(crate) fn confirm(&self, terminal: &TerminalId, session: &Session, serial: u32, now: Moment) {
         if session.confirmed(serial, now.epoch_ms).is_none() {
             return;
         }
-        let mut sessions = self
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let Some(keys) = sessions.get_mut(terminal) else {
             return;
         };
         // Looked at again under the lock: a sign-in may have come in between.
-        if let Some(confirmed) = keys
-            .session
-            .as_ref()
-            .and_then(|session| session.confirmed(serial, now.epoch_ms))
-        {
-            keys.session = Some(confirmed);
+        if let Some(confirmed) = keys.session.as_ref().and_then(|session| session.confirmed(serial, now.epoch_ms)) {
+            keys.session = Some(Arc::new(confirmed));
         }
     }
 
@@ -137,10 +116,7 @@ impl Node {
     pub(crate) fn replace_memory(&self, memory: Memory) {
         let mut ledger = self.ledger();
         *ledger = memory.ledger;
-        *self
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = memory.sessions;
+        *self.sessions.write().unwrap_or_else(PoisonError::into_inner) = memory.sessions;
         self.journal.reopen(memory.head);
     }
 
@@ -152,9 +128,6 @@ impl Node {
     /// The stamp of an answer that has no record.
     pub(crate) fn unrecorded_stamp(&self) -> Stamp {
         let number = self.unrecorded.fetch_add(1, Ordering::Relaxed);
-        Stamp {
-            at: self.clock.now(),
-            number: Number::Unrecorded(number),
-        }
+        Stamp { at: self.clock.now(), number: Number::Unrecorded(number) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use xingka_core::record::{Pending, Recorded};
 use xingka_core::respond::{Asked, refuse, respond};
 use xingka_core::session::SessionKey;
@@ -21,17 +21,9 @@ pub(crate) enum Outgoing {
     /// A whole frame.
     Ready(Vec<u8>),
     /// Waits for its record's commit.
-    Recorded {
-        ticket: Ticket,
-        pending: Pending,
-        envelope: Envelope,
-    },
+    Recorded { ticket: Ticket, pending: Pending, envelope: Envelope },
     /// The answer of an earlier record, which may not be committed yet itself.
-    Repeat {
-        sequence: u64,
-        ticket: Option<Ticket>,
-        envelope: Envelope,
-    },
+    Repeat { sequence: u64, ticket: Option<Ticket>, envelope: Envelope },
     /// Nothing can be said.
     Nothing,
 }
@@ -52,50 +44,32 @@ impl Envelope {
     /// For the answer to a message that came in `frame`.
     pub(crate) fn new(frame: &Frame<'_>, key: Option<Arc<SessionKey>>, deadline: Instant) -> Self {
         let request = Zeroizing::new(frame.body.to_vec());
-        Self {
-            dialect: frame.dialect,
-            head: frame.head,
-            mti: frame.mti,
-            key,
-            deadline,
-            request,
-        }
+        Self { dialect: frame.dialect, head: frame.head, mti: frame.mti, key, deadline, request }
     }
 
     fn frame(&self) -> Frame<'_> {
-        Frame {
-            dialect: self.dialect,
-            head: self.head,
-            mti: self.mti,
-            body: &self.request,
-        }
+        Frame { dialect: self.dialect, head: self.head, mti: self.mti, body: &self.request }
     }
 }
 
 impl Outgoing {
-    /// Waits until it can leave: its record is committed, or its deadline has passed.
+    /// Waits until it can leave: its record is committed, or the journal has given up on it.
     pub(crate) async fn ready(&self) {
-        if let Some((ticket, envelope)) = self.waiting() {
-            // Either way it leaves now; which, `respond` looks up.
-            let _ = timeout_at(envelope.deadline, ticket.committed()).await;
+        if let Some(ticket) = self.ticket() {
+            // Which of the two it was, `respond` looks up.
+            let _ = ticket.committed().await;
         }
     }
 
     /// Whether it can leave now.
     pub(crate) fn is_ready(&self) -> bool {
-        self.waiting().is_none_or(|(ticket, envelope)| {
-            ticket.outcome().is_some() || envelope.deadline <= Instant::now()
-        })
+        self.ticket().is_none_or(|ticket| ticket.outcome().is_some())
     }
 
-    fn waiting(&self) -> Option<(&Ticket, &Envelope)> {
+    fn ticket(&self) -> Option<&Ticket> {
         match self {
-            Self::Recorded {
-                ticket, envelope, ..
-            } => Some((ticket, envelope)),
-            Self::Repeat {
-                ticket, envelope, ..
-            } => ticket.as_ref().map(|ticket| (ticket, envelope)),
+            Self::Recorded { ticket, .. } => Some(ticket),
+            Self::Repeat { ticket, .. } => ticket.as_ref(),
             Self::Ready(_) | Self::Nothing => None,
         }
     }
@@ -107,43 +81,18 @@ impl Node {
         let (recorded, envelope) = match outgoing {
             Outgoing::Ready(frame) => return self.send(&frame, bytes),
             Outgoing::Nothing => return,
-            Outgoing::Recorded {
-                ticket,
-                pending,
-                envelope,
-            } => {
+            Outgoing::Recorded { ticket, pending, envelope } => {
                 self.counters.decided.up();
                 let receipt = ticket.outcome().and_then(Result::ok);
-                (
-                    receipt.and_then(|receipt| pending.committed(receipt)),
-                    envelope,
-                )
+                (receipt.and_then(|receipt| pending.committed(receipt)), envelope)
             }
-            Outgoing::Repeat {
-                sequence,
-                ticket,
-                envelope,
-            } => {
+            Outgoing::Repeat { sequence, ticket, envelope } => {
                 let committed = ticket.is_none_or(|ticket| matches!(ticket.outcome(), Some(Ok(_))));
-                (
-                    if committed {
-                        self.read_back(sequence).await
-                    } else {
-                        None
-                    },
-                    envelope,
-                )
+                (if committed { self.read_back(sequence).await } else { None }, envelope)
             }
         };
-        let sealed = recorded.and_then(|recorded| {
-            respond(
-                &recorded,
-                envelope.dialect,
-                envelope.head,
-                envelope.key.as_deref(),
-            )
-            .ok()
-        });
+        let in_time = recorded.filter(|_| Instant::now() <= envelope.deadline);
+        let sealed = in_time.and_then(|recorded| respond(&recorded, envelope.dialect, envelope.head, envelope.key.as_deref()).ok());
         match sealed {
             Some(frame) => self.send(&frame, bytes),
             None => {
@@ -165,19 +114,9 @@ impl Node {
         let Ok(message) = decode(&frame) else {
             return Vec::new();
         };
-        let asked = Asked {
-            mti: message.mti,
-            fields: &message.fields,
-        };
+        let asked = Asked { mti: message.mti, fields: &message.fields };
         let key = envelope.key.as_deref();
-        refuse(
-            asked,
-            message.head,
-            Refusal::Malfunction,
-            self.unrecorded_stamp(),
-            key,
-        )
-        .unwrap_or_default()
+        refuse(asked, message.head, Refusal::Malfunction, self.unrecorded_stamp(), key).unwrap_or_default()
     }
 
     async fn read_back(&self, sequence: u64) -> Option<Recorded> {

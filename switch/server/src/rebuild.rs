@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use xingka_core::ids::TerminalId;
 use xingka_core::ledger::Ledger;
@@ -30,24 +31,15 @@ pub(crate) type Sessions = HashMap<TerminalId, TerminalKeys>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TerminalKeys {
     pub(crate) serial: u32,
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<Arc<Session>>,
 }
 
 /// Reads the journal from its beginning.
-pub(crate) async fn rebuild(
-    journal: &Path,
-    city: &City,
-    security: &SecurityModule,
-) -> Result<Memory, JournalError> {
+pub(crate) async fn rebuild(journal: &Path, city: &City, security: &SecurityModule) -> Result<Memory, JournalError> {
     let mut reader = JournalReader::open(journal).await?;
-    let mut memory = Memory {
-        ledger: Ledger::default(),
-        sessions: HashMap::new(),
-        head: (0, Hash::genesis(reader.node())),
-    };
-    let head = reader
-        .each_verified(|stored| memory.take(&stored, city, security))
-        .await?;
+    let mut memory =
+        Memory { ledger: Ledger::default(), sessions: HashMap::new(), head: (0, Hash::genesis(reader.node())) };
+    let head = reader.each_verified(|stored| memory.take(&stored, city, security)).await?;
     Ok(Memory { head, ..memory })
 }
 
@@ -56,9 +48,7 @@ impl Memory {
         self.ledger.apply(stored.sequence, &stored.record);
         match &stored.record {
             Record::SignIn(sign_in) => self.sign_in(sign_in, city, security),
-            Record::SignOff(sign_off) => {
-                self.sessions.entry(sign_off.terminal).or_default().session = None
-            }
+            Record::SignOff(sign_off) => self.sessions.entry(sign_off.terminal).or_default().session = None,
             Record::Swipe(swipe) => self.confirm(&swipe.asked, swipe.capsule.at.epoch_ms),
             Record::Reversal(reversal) => self.confirm(&reversal.asked, reversal.at.epoch_ms),
         }
@@ -71,7 +61,7 @@ impl Memory {
             return;
         };
         match security.open_session_key(known.terminal.mac, sign_in) {
-            Ok(key) => keys.session = Some(Session::renewed(keys.session.as_ref(), key)),
+            Ok(key) => keys.session = Some(Arc::new(Session::renewed(keys.session.as_deref(), key))),
             // Its MAC was changed since, say: the terminal is told to sign in again.
             Err(fault) => {
                 keys.session = None;
@@ -84,12 +74,9 @@ impl Memory {
         let Some(keys) = self.sessions.get_mut(&asked.key.terminal) else {
             return;
         };
-        let confirmed = keys
-            .session
-            .as_ref()
-            .and_then(|session| session.confirmed(asked.key_serial, at_ms));
+        let confirmed = keys.session.as_ref().and_then(|session| session.confirmed(asked.key_serial, at_ms));
         if let Some(session) = confirmed {
-            keys.session = Some(session);
+            keys.session = Some(Arc::new(session));
         }
     }
 }

@@ -53,10 +53,7 @@ impl SecurityModule {
         layout: KeyLayout,
         serial: u32,
     ) -> Result<(NewKeys, Arc<SessionKey>), SecurityFault> {
-        let CityTerminal {
-            terminal: Terminal { id, mac, .. },
-            tmk_wrapped,
-        } = terminal;
+        let CityTerminal { terminal: Terminal { id, mac, .. }, tmk_wrapped } = terminal;
         let mut random = Zeroizing::new([[0; KEY_BYTES]; KEYS]);
         getrandom::fill(random.as_flattened_mut()).map_err(SecurityFault::Random)?;
         let keys = SessionKeys::from_random(layout, *mac, &random)?;
@@ -66,9 +63,7 @@ impl SecurityModule {
             serial,
             network_code: layout.network_code(),
             for_terminal: field.get(..length).unwrap_or_default().to_vec(),
-            wrapped: self
-                .master
-                .wrap(&session_context(*id, serial), random.as_flattened()),
+            wrapped: self.master.wrap(&session_context(*id, serial), random.as_flattened()),
         };
         Ok((new, session_key(*mac, &keys, serial)?))
     }
@@ -84,37 +79,22 @@ impl SecurityModule {
         let bytes = opened.map_err(|fault| SecurityFault::Wrapped(sign_in.terminal, fault))?;
         let mut random = Zeroizing::new([[0; KEY_BYTES]; KEYS]);
         let flat = random.as_flattened_mut();
-        flat.iter_mut()
-            .zip(bytes.iter())
-            .for_each(|(to, from)| *to = *from);
+        flat.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
         let layout = KeyLayout::by_network_code(sign_in.network_code).ok_or(KeyFault::Layout)?;
-        session_key(
-            mac,
-            &SessionKeys::from_random(layout, mac, &random)?,
-            sign_in.key_serial,
-        )
+        session_key(mac, &SessionKeys::from_random(layout, mac, &random)?, sign_in.key_serial)
     }
 
     fn tmk(&self, terminal: TerminalId, wrapped: &[u8]) -> Result<Tmk, SecurityFault> {
         let opened = self.master.unwrap(&tmk_context(terminal), wrapped);
         let clear = opened.map_err(|fault| SecurityFault::Wrapped(terminal, fault))?;
-        let clear: [u8; 16] = clear
-            .as_slice()
-            .try_into()
-            .map_err(|_| SecurityFault::Wrapped(terminal, NotOpened::Form))?;
+        let clear: [u8; 16] =
+            clear.as_slice().try_into().map_err(|_| SecurityFault::Wrapped(terminal, NotOpened::Form))?;
         Ok(Tmk::new(clear))
     }
 }
 
-fn session_key(
-    mac: MacAlgorithm,
-    keys: &SessionKeys,
-    serial: u32,
-) -> Result<Arc<SessionKey>, SecurityFault> {
-    Ok(Arc::new(SessionKey {
-        serial,
-        mac: MacKey::new(mac, keys.mac_key())?,
-    }))
+fn session_key(mac: MacAlgorithm, keys: &SessionKeys, serial: u32) -> Result<Arc<SessionKey>, SecurityFault> {
+    Ok(Arc::new(SessionKey { serial, mac: MacKey::new(mac, keys.mac_key())? }))
 }
 
 /// Where a sign-in's session keys are wrapped for.

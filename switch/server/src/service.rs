@@ -98,38 +98,19 @@ impl Service {
         let city = City::load(&store).await?;
         Journal::create(&settings.journal, settings.node).await?;
         let memory = rebuild(&settings.journal, &city, &security).await?;
-        let journal = Journal::start(
-            &settings.journal,
-            settings.node,
-            memory.head,
-            settings.durability,
-        )?;
+        let journal = Journal::start(&settings.journal, settings.node, memory.head, settings.durability, settings.answer_deadline)?;
         let reader = JournalReader::open(&settings.journal).await?;
         let (listener, address) = listen(settings.listen).await?;
         if let Durability::Interval(interval) = settings.durability {
-            tracing::warn!(
-                ?interval,
-                "answers leave before they are recorded; a crash may lose the last interval"
-            );
+            tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
         let node = Node::new(settings, city, hasher, security, (journal, reader), memory);
         let (stop, stopping) = watch::channel(false);
         let store = Arc::new(store);
-        let anchors = Anchors {
-            node: node.clone(),
-            store: store.clone(),
-            key: anchor_key,
-        };
+        let anchors = Anchors { node: node.clone(), store: store.clone(), key: anchor_key };
         let keeping = keep(&node, &store, &anchors);
         let accepting = tokio::spawn(accept(node.clone(), listener, stopping));
-        Ok(Self {
-            node,
-            address,
-            anchors,
-            stop,
-            accepting,
-            keeping,
-        })
+        Ok(Self { node, address, anchors, stop, accepting, keeping })
     }
 
     /// Where terminals connect.
@@ -144,14 +125,7 @@ impl Service {
 
     /// No new work; answers what is in flight; anchors and closes the journal.
     pub async fn stop(self) -> Result<(), ServiceError> {
-        let Self {
-            node,
-            anchors,
-            stop,
-            accepting,
-            mut keeping,
-            ..
-        } = self;
+        let Self { node, anchors, stop, accepting, mut keeping, .. } = self;
         // Nobody listening means that nobody is left to stop.
         let _ = stop.send(true);
         let _ = accepting.await;
@@ -239,21 +213,11 @@ impl Anchors {
     async fn anchor(&self) -> Result<(), StoreError> {
         let head = self.node.journal.head();
         let (sequence, hash) = head;
-        let newest = self
-            .store
-            .anchors()
-            .await?
-            .into_iter()
-            .map(|anchor| anchor.sequence)
-            .max();
+        let newest = self.store.anchors().await?.into_iter().map(|anchor| anchor.sequence).max();
         if newest.unwrap_or(0) >= sequence {
             return Ok(());
         }
-        let anchor = self.key.sign(
-            self.node.settings.node,
-            head,
-            self.node.clock.now().epoch_ms,
-        );
+        let anchor = self.key.sign(self.node.settings.node, head, self.node.clock.now().epoch_ms);
         self.store.write_anchor(&anchor).await?;
         tracing::info!(sequence, %hash, "anchored");
         Ok(())
@@ -281,15 +245,9 @@ async fn accept(node: Arc<Node>, listener: TcpListener, stopping: watch::Receive
         }
     }
     drop(listener);
-    let drained = timeout(DRAIN_PATIENCE, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+    let drained = timeout(DRAIN_PATIENCE, async { while connections.join_next().await.is_some() {} }).await;
     if drained.is_err() {
-        tracing::warn!(
-            left = connections.len(),
-            "connections that don't take their answers are cut"
-        );
+        tracing::warn!(left = connections.len(), "connections that don't take their answers are cut");
         connections.shutdown().await;
     }
 }
@@ -313,17 +271,9 @@ fn admit(
     connections.spawn(serve(node.clone(), stream, stopping.clone(), place));
 }
 
-async fn serve(
-    node: Arc<Node>,
-    stream: TcpStream,
-    stopping: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
-) {
+async fn serve(node: Arc<Node>, stream: TcpStream, stopping: watch::Receiver<bool>, _place: OwnedSemaphorePermit) {
     node.counters.connections.up();
-    match Connection::new(node.clone(), stream, stopping)
-        .serve()
-        .await
-    {
+    match Connection::new(node.clone(), stream, stopping).serve().await {
         Ended::Closed => {}
         Ended::TooSlow => node.counters.connections_too_slow.up(),
         Ended::Unframed => node.counters.connections_unframed.up(),

@@ -7,17 +7,13 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use xingka_core::authenticate::{
-    Admission, Admitted, Authentic, Identified, Refused, authenticate, identify,
-};
+use xingka_core::authenticate::{Admission, Admitted, Authentic, Identified, Refused, authenticate, identify};
 use xingka_core::city::Terminal;
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
 use xingka_core::ids::{DecisionId, TerminalId};
 use xingka_core::ledger::Ledger;
-use xingka_core::record::{
-    Capsule, Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe,
-};
+use xingka_core::record::{Capsule, Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe};
 use xingka_core::respond::{Asked, echo, refuse};
 use xingka_core::rules::RuleBook;
 use xingka_core::session::SessionKey;
@@ -49,10 +45,7 @@ impl From<Refused> for Unrecorded {
 
 impl Unrecorded {
     fn new(refusal: Refusal, key: &Arc<SessionKey>) -> Self {
-        Self {
-            refusal,
-            key: Some(key.clone()),
-        }
+        Self { refusal, key: Some(key.clone()) }
     }
 }
 
@@ -64,36 +57,27 @@ impl Node {
             Err(malformed) => return self.refuse_malformed(&malformed),
         };
         let (mti, head, fields) = (message.mti, message.head, message.fields);
-        let asked = Asked {
-            mti,
-            fields: &fields,
-        };
+        let asked = Asked { mti, fields: &fields };
         let handled = if message.request.is_housekeeping() {
             self.housekeeping(message, frame)
         } else {
             self.transaction(message, frame, arrived)
         };
-        handled.unwrap_or_else(|Unrecorded { refusal, key }| {
-            self.refuse(asked, head, refusal, key.as_deref())
-        })
+        handled.unwrap_or_else(|Unrecorded { refusal, key }| self.refuse(asked, head, refusal, key.as_deref()))
     }
 
     /// A message with a MAC.
-    fn transaction(
-        &self,
-        message: Message<'_>,
-        frame: &Frame<'_>,
-        arrived: Instant,
-    ) -> Result<Outgoing, Unrecorded> {
+    fn transaction(&self, message: Message<'_>, frame: &Frame<'_>, arrived: Instant) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let deadline = arrived + self.settings.answer_deadline;
         let authentic = self.authenticate(message, now)?;
         let key = authentic.key().clone();
         let facts = Outside::gather(self, authentic.message());
+        let asked = authentic.asked(&self.hasher);
 
         let mut ledger = self.ledger();
         let too_late = Instant::now() > deadline;
-        let admitted = match authentic.admit(&ledger, &self.hasher, too_late) {
+        let admitted = match authentic.admit(asked, &ledger, too_late) {
             Admission::New(admitted) => admitted,
             Admission::Repeat(sequence) => {
                 drop(ledger);
@@ -106,9 +90,7 @@ impl Node {
         let broken = |_| Unrecorded::new(Refusal::Malfunction, &key);
         journal.ready().map_err(|_| broken(()))?;
         let prepared = match (facts, &admitted.authentic().message().request) {
-            (Some(outside), _) => {
-                outside.decide(&admitted, &ledger, now, &journal, self.settings.node)
-            }
+            (Some(outside), _) => outside.decide(&admitted, &ledger, now, &journal, self.settings.node),
             (None, Request::Reversal(_)) => self.reverse(&admitted, &ledger, now, &journal),
             (None, _) => return Err(Unrecorded::new(Refusal::NotServed, &key)),
         };
@@ -117,21 +99,13 @@ impl Node {
         ledger.apply(pending.sequence(), &record);
         drop((journal, ledger));
 
-        Ok(Outgoing::Recorded {
-            ticket,
-            pending,
-            envelope: Envelope::new(frame, Some(key), deadline),
-        })
+        Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, Some(key), deadline) })
     }
 
-    fn authenticate<'m>(
-        &self,
-        message: Message<'m>,
-        now: Moment,
-    ) -> Result<Authentic<'m>, Unrecorded> {
+    fn authenticate<'m>(&self, message: Message<'m>, now: Moment) -> Result<Authentic<'m>, Unrecorded> {
         let id = TerminalId(message.request.origin().terminal);
         let session = self.session(&id);
-        let authentic = authenticate(message, self.terminal(&id), session.as_ref(), now.epoch_ms)?;
+        let authentic = authenticate(message, self.terminal(&id), session.as_deref(), now.epoch_ms)?;
         if let Some(session) = &session {
             self.confirm(&id, session, authentic.key().serial, now);
         }
@@ -150,30 +124,17 @@ impl Node {
         journal: &Appender<'_>,
     ) -> Result<Prepared, EncodeFault> {
         self.counters.reversed.up();
-        record_reversal(
-            admitted,
-            now,
-            ledger.originals(&admitted.asked().key),
-            journal.next_sequence(),
-        )
+        record_reversal(admitted, now, ledger.originals(&admitted.asked().key), journal.next_sequence())
     }
 
     fn repeat(&self, sequence: u64, envelope: Envelope) -> Outgoing {
         self.counters.repeats.up();
         let ticket = self.journal.appender().ticket(sequence);
-        Outgoing::Repeat {
-            sequence,
-            ticket,
-            envelope,
-        }
+        Outgoing::Repeat { sequence, ticket, envelope }
     }
 
     /// 08xx: no MAC, no repeats, no batch.
-    fn housekeeping(
-        &self,
-        message: Message<'_>,
-        frame: &Frame<'_>,
-    ) -> Result<Outgoing, Unrecorded> {
+    fn housekeeping(&self, message: Message<'_>, frame: &Frame<'_>) -> Result<Outgoing, Unrecorded> {
         let id = TerminalId(message.request.origin().terminal);
         let request = message.request.clone();
         let identified = identify(message, self.terminal(&id))?;
@@ -192,36 +153,25 @@ impl Node {
     ) -> Result<Outgoing, Unrecorded> {
         let refused = |refusal| Unrecorded { refusal, key: None };
         let id = identified.terminal().id;
-        let known = self
-            .city
-            .terminal(&id)
-            .ok_or(refused(Refusal::UnknownTerminal))?;
+        let known = self.city.terminal(&id).ok_or(refused(Refusal::UnknownTerminal))?;
         if sign_in.layout.mac_key_bytes(known.terminal.mac).is_none() {
             return Err(refused(Refusal::NotPermitted));
         }
         let now = self.clock.now();
         let ledger = self.ledger();
-        let made = self
-            .security
-            .make_session_keys(&known, sign_in.layout, self.next_serial(&id));
+        let made = self.security.make_session_keys(&known, sign_in.layout, self.next_serial(&id));
         let (keys, session_key) = made.map_err(|fault| {
             tracing::error!(terminal = %id, %fault, "no session keys could be made");
             refused(Refusal::Malfunction)
         })?;
         let batch = ledger.open_batch(id);
-        let outgoing = self.record(frame, |sequence| {
-            record_sign_in(identified, now, batch, keys, sequence)
-        })?;
+        let outgoing = self.record(frame, |sequence| record_sign_in(identified, now, batch, keys, sequence))?;
         self.signed_in(id, session_key);
         self.counters.signed_in.up();
         Ok(outgoing)
     }
 
-    fn sign_off(
-        &self,
-        identified: &Identified<'_>,
-        frame: &Frame<'_>,
-    ) -> Result<Outgoing, Unrecorded> {
+    fn sign_off(&self, identified: &Identified<'_>, frame: &Frame<'_>) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let _ledger = self.ledger();
         let outgoing = self.record(frame, |sequence| record_sign_off(identified, now, sequence))?;
@@ -235,10 +185,7 @@ impl Node {
         frame: &Frame<'_>,
         prepare: impl FnOnce(u64) -> Result<Prepared, EncodeFault>,
     ) -> Result<Outgoing, Unrecorded> {
-        let broken = Unrecorded {
-            refusal: Refusal::Malfunction,
-            key: None,
-        };
+        let broken = Unrecorded { refusal: Refusal::Malfunction, key: None };
         let mut journal = self.journal.appender();
         let Ok((record, pending)) = prepare(journal.next_sequence()) else {
             return Err(broken);
@@ -247,34 +194,18 @@ impl Node {
             return Err(broken);
         };
         let deadline = Instant::now() + self.settings.answer_deadline;
-        Ok(Outgoing::Recorded {
-            ticket,
-            pending,
-            envelope: Envelope::new(frame, None, deadline),
-        })
+        Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, None, deadline) })
     }
 
     fn echo(&self, message: &Message<'_>) -> Outgoing {
-        let asked = Asked {
-            mti: message.mti,
-            fields: &message.fields,
-        };
+        let asked = Asked { mti: message.mti, fields: &message.fields };
         self.ready(echo(asked, message.head, self.unrecorded_stamp()))
     }
 
     fn refuse_malformed(&self, malformed: &Malformed<'_>) -> Outgoing {
-        let Malformed {
-            head,
-            mti,
-            fields,
-            fault,
-        } = malformed;
+        let Malformed { head, mti, fields, fault } = malformed;
         let unknown = fault.code() == ResponseCode::UNKNOWN_MESSAGE;
-        let refusal = if unknown {
-            Refusal::UnknownMessage
-        } else {
-            Refusal::Format
-        };
+        let refusal = if unknown { Refusal::UnknownMessage } else { Refusal::Format };
         tracing::debug!(mti = %mti, %fault, "refused");
         let key = self.key_for_malformed(mti.0, fields);
         self.refuse(Asked { mti: *mti, fields }, *head, refusal, key.as_deref())
@@ -284,18 +215,11 @@ impl Node {
     /// is never sealed.
     fn key_for_malformed(&self, mti: u16, fields: &Fields<'_>) -> Option<Arc<SessionKey>> {
         let terminal = TerminalId(fields.bytes(41)?.try_into().ok()?);
-        self.terminal(&terminal)
-            .filter(|_| mti / 100 != HOUSEKEEPING)?;
+        self.terminal(&terminal).filter(|_| mti / 100 != HOUSEKEEPING)?;
         Some(self.session(&terminal)?.newest().clone())
     }
 
-    fn refuse(
-        &self,
-        asked: Asked<'_, '_>,
-        head: Head,
-        refusal: Refusal,
-        key: Option<&SessionKey>,
-    ) -> Outgoing {
+    fn refuse(&self, asked: Asked<'_, '_>, head: Head, refusal: Refusal, key: Option<&SessionKey>) -> Outgoing {
         self.counters.refused.up();
         self.ready(refuse(asked, head, refusal, self.unrecorded_stamp(), key))
     }
@@ -339,11 +263,7 @@ impl Outside {
             reversed_before: false,
             counts: Counts::default(),
         };
-        Some(Self {
-            ask,
-            facts,
-            rules: node.city.rules(),
-        })
+        Some(Self { ask, facts, rules: node.city.rules() })
     }
 
     /// Decides with what the ledger knows, and makes the record.
@@ -355,11 +275,7 @@ impl Outside {
         journal: &Appender<'_>,
         node: u16,
     ) -> Result<Prepared, EncodeFault> {
-        let Self {
-            ask,
-            mut facts,
-            rules,
-        } = self;
+        let Self { ask, mut facts, rules } = self;
         facts.reversed_before = ledger.reversed_before(&admitted.asked().key);
         if let (Some(card), Some(holder)) = (&facts.card, &facts.holder) {
             let limited = rules.limited(facts.merchant.id, holder.star(), holder.category);
@@ -368,17 +284,6 @@ impl Outside {
         let verdict = decide(&ask, &facts, &rules, now);
         let sequence = journal.next_sequence();
         let id = DecisionId::new(now.epoch_ms, node, sequence);
-        record_swipe(
-            admitted,
-            Capsule {
-                id,
-                at: now,
-                rules: rules.version(),
-                ask,
-                facts,
-            },
-            verdict,
-            sequence,
-        )
+        record_swipe(admitted, Capsule { id, at: now, rules: rules.version(), ask, facts }, verdict, sequence)
     }
 }

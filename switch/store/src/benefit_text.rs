@@ -66,11 +66,7 @@ pub(crate) fn date(text: &str) -> Result<Date, BadForm> {
         [year, month, day] => (digits(year, 4), digits(month, 2), digits(day, 2)),
         _ => return Err(BadForm::Date),
     };
-    let (year, month, day) = (
-        year.ok_or(BadForm::Date)?,
-        month.ok_or(BadForm::Date)?,
-        day.ok_or(BadForm::Date)?,
-    );
+    let (year, month, day) = (year.ok_or(BadForm::Date)?, month.ok_or(BadForm::Date)?, day.ok_or(BadForm::Date)?);
     Date::from_civil(year.cast_signed(), month, day).ok_or(BadForm::NoSuchDay)
 }
 
@@ -82,23 +78,14 @@ pub(crate) fn digits(text: &str, count: usize) -> Option<u32> {
 
 /// `1-5` or `6`; empty means every day.
 pub(crate) fn weekdays(text: &str) -> Result<Option<(u8, u8)>, BadForm> {
-    let day = |byte: u8| {
-        (b'1'..=b'7')
-            .contains(&byte)
-            .then(|| byte - b'0')
-            .ok_or(BadForm::Weekdays)
-    };
+    let day = |byte: u8| (b'1'..=b'7').contains(&byte).then(|| byte - b'0').ok_or(BadForm::Weekdays);
     let (first, last) = match *text.as_bytes() {
         [] => return Ok(None),
         [only] => (day(only)?, day(only)?),
         [first, b'-', last] => (day(first)?, day(last)?),
         _ => return Err(BadForm::Weekdays),
     };
-    if first <= last {
-        Ok(Some((first, last)))
-    } else {
-        Err(BadForm::WeekdayOrder)
-    }
+    if first <= last { Ok(Some((first, last))) } else { Err(BadForm::WeekdayOrder) }
 }
 
 /// `09:00-17:00` as minutes of the day, the end exclusive; empty means the whole day.
@@ -108,26 +95,16 @@ pub(crate) fn hours(text: &str) -> Result<Option<(u16, u16)>, BadForm> {
     }
     let (start, end) = text.split_once('-').ok_or(BadForm::Hours)?;
     let (start, end) = (minute(start)?, minute(end)?);
-    if start < end {
-        Ok(Some((start, end)))
-    } else {
-        Err(BadForm::HourOrder)
-    }
+    if start < end { Ok(Some((start, end))) } else { Err(BadForm::HourOrder) }
 }
 
 fn minute(text: &str) -> Result<u16, BadForm> {
     let (hour, minute) = text.split_once(':').ok_or(BadForm::Hours)?;
-    let (hour, minute) = digits(hour, 2)
-        .zip(digits(minute, 2))
-        .ok_or(BadForm::Hours)?;
+    let (hour, minute) = digits(hour, 2).zip(digits(minute, 2)).ok_or(BadForm::Hours)?;
     let minute_of_day = hour * 60 + minute;
     // 24:00 starts nothing, and start < end sees to that.
     let exists = minute <= 59 && minute_of_day <= 24 * 60;
-    if exists {
-        u16::try_from(minute_of_day).map_err(|_| BadForm::Hours)
-    } else {
-        Err(BadForm::Hours)
-    }
+    if exists { u16::try_from(minute_of_day).map_err(|_| BadForm::Hours) } else { Err(BadForm::Hours) }
 }
 
 /// `yes`; `no` or nothing.
@@ -140,20 +117,17 @@ pub(crate) fn yes(text: &str) -> Result<bool, BadForm> {
 }
 
 pub(crate) fn weekdays_text(weekdays: Option<(u8, u8)>) -> String {
-    weekdays.map_or_else(String::new, |(first, last)| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
-    })
+    weekdays.map_or_else(
+        String::new,
+        |(first, last)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        },
+    )
 }
 
 pub(crate) fn hours_text(hours: Option<(u16, u16)>) -> String {
     let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    hours.map_or_else(String::new, |(start, end)| {
-        format!("{}-{}", text(start), text(end))
-    })
+    hours.map_or_else(String::new, |(start, end)| format!("{}-{}", text(start), text(end)))
 }
 
 /// A benefit's columns, in the order of [`COLUMNS`].
@@ -213,10 +187,7 @@ mod tests {
 
     #[test]
     fn dates_exist() {
-        assert_eq!(
-            date("2028-02-29").map(|date| date.to_string()).as_deref(),
-            Ok("2028-02-29")
-        );
+        assert_eq!(date("2028-02-29").map(|date| date.to_string()).as_deref(), Ok("2028-02-29"));
         for (text, fault) in [
             ("2026-02-29", BadForm::NoSuchDay),
             ("2026-13-01", BadForm::NoSuchDay),

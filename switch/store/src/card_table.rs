@@ -67,9 +67,7 @@ impl CardTable {
     pub fn new(cards: usize) -> (Arc<Self>, CardWriter) {
         // One slot at least stays empty, so that every search ends.
         let slots = (cards * 100).div_ceil(LOAD_PERCENT) + 1;
-        let table = Arc::new(Self {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-        });
+        let table = Arc::new(Self { slots: (0..slots).map(|_| Slot::default()).collect() });
         (Arc::clone(&table), CardWriter { table, cards: 0 })
     }
 
@@ -146,9 +144,7 @@ fn tag(key: &PanKey) -> u64 {
 }
 
 fn word(key: &PanKey, at: usize) -> u64 {
-    key.0[at..at + 8]
-        .iter()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+    key.0[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 const STATUS_SHIFT: u32 = 32;
@@ -156,10 +152,7 @@ const MONTH_SHIFT: u32 = 34;
 
 /// Holder number in the low 32 bits, then 2 of status, then the month.
 fn pack(card: &Card) -> u64 {
-    let status = CardStatus::ALL
-        .iter()
-        .position(|status| *status == card.status)
-        .unwrap_or_default();
+    let status = CardStatus::ALL.iter().position(|status| *status == card.status).unwrap_or_default();
     u64::from(card.holder_no.0)
         | (status as u64) << STATUS_SHIFT
         | u64::from(card.expires.0 & MONTH_BITS) << MONTH_SHIFT
@@ -171,11 +164,7 @@ const MONTH_BITS: u32 = (1 << 30) - 1;
 fn unpack(payload: u64) -> Option<Card> {
     let status = CardStatus::ALL.get((payload >> STATUS_SHIFT & 0b11) as usize)?;
     let expires = Month((payload >> MONTH_SHIFT) as u32);
-    Some(Card {
-        holder_no: HolderNo(payload as u32),
-        status: *status,
-        expires,
-    })
+    Some(Card { holder_no: HolderNo(payload as u32), status: *status, expires })
 }
 
 #[cfg(test)]
@@ -201,11 +190,7 @@ mod tests {
     }
 
     fn card(holder_no: u32, status: usize, month: u32) -> Card {
-        Card {
-            holder_no: HolderNo(holder_no),
-            status: CardStatus::ALL[status % 4],
-            expires: Month(month),
-        }
+        Card { holder_no: HolderNo(holder_no), status: CardStatus::ALL[status % 4], expires: Month(month) }
     }
 
     proptest! {
@@ -220,7 +205,7 @@ mod tests {
         fn it_agrees_with_a_hash_map(steps in prop::collection::vec((0u64..60, any::<u32>(), 0usize..4), 0..200)) {
             let crowded = |number: u64| {
                 let mut key = key(number);
-                key.0[..8].fill(if number % 3 == 0 { 0xFF } else { 0x10 });
+                key.0[..8].fill(if number.is_multiple_of(3) { 0xFF } else { 0x10 });
                 key
             };
             let (table, mut writer) = CardTable::new(40);
@@ -246,10 +231,7 @@ mod tests {
     fn there_is_room_for_what_was_asked() {
         for cards in (0..3_000).chain([1_000_000]) {
             let (table, _) = CardTable::new(cards);
-            assert!(
-                table.room() >= cards && table.room() < table.slots.len(),
-                "{cards}"
-            );
+            assert!(table.room() >= cards && table.room() < table.slots.len(), "{cards}");
         }
     }
 
@@ -266,15 +248,10 @@ mod tests {
     fn cards_that_were_never_issued_are_unknown() {
         let (table, mut writer) = CardTable::new(100_000);
         for number in 0..100_000 {
-            writer
-                .put(&key(number), &card(number as u32, 0, 24_383))
-                .unwrap();
+            writer.put(&key(number), &card(number as u32, 0, 24_383)).unwrap();
         }
         for number in 0..100_000 {
-            assert_eq!(
-                table.get(&key(number)),
-                Some(card(number as u32, 0, 24_383))
-            );
+            assert_eq!(table.get(&key(number)), Some(card(number as u32, 0, 24_383)));
             assert_eq!(table.get(&key(number + 1_000_000)), None);
         }
         assert_eq!(writer.put(&key(5_000_000), &card(0, 0, 0)), Err(Full));
@@ -284,9 +261,7 @@ mod tests {
     #[test]
     fn readers_never_see_half_a_change() {
         const CARDS: u64 = 2_000;
-        let version = |number: u64, round: u32| {
-            card((number as u32) << 8 | round, round as usize, 24_000 + round)
-        };
+        let version = |number: u64, round: u32| card((number as u32) << 8 | round, round as usize, 24_000 + round);
         let (table, mut writer) = CardTable::new(CARDS as usize);
         /// Ends the readers, even when the writer panics.
         struct Ends<'a>(&'a AtomicBool);
@@ -317,8 +292,7 @@ mod tests {
                 });
             }
             for round in 0..200 {
-                (0..CARDS)
-                    .for_each(|number| writer.put(&key(number), &version(number, round)).unwrap());
+                (0..CARDS).for_each(|number| writer.put(&key(number), &version(number, round)).unwrap());
             }
         });
     }

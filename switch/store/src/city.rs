@@ -23,8 +23,8 @@ use xingka_core::rules::RuleBook;
 
 use crate::card_table::{CardTable, CardWriter};
 use crate::store::{
-    Reader, Store, StoreError, TerminalRow, count_cards, each_card, each_holder, each_merchant,
-    each_terminal, newer_rule_book, newest_holder, revision,
+    Reader, Store, StoreError, TerminalRow, count_cards, each_card, each_holder, each_merchant, each_terminal,
+    newer_rule_book, newest_holder, revision,
 };
 
 /// A terminal as a node needs it.
@@ -90,11 +90,7 @@ impl City {
             terminals: ArcSwap::default(),
             rules: ArcSwap::from_pointee(RuleBook::new(RuleBookVersion(0), [])),
             sizes: Sizes::default(),
-            behind: Mutex::new(Behind {
-                revision: 0,
-                cards: writer,
-                merchants: HashMap::new(),
-            }),
+            behind: Mutex::new(Behind { revision: 0, cards: writer, merchants: HashMap::new() }),
         };
         city.catch_up(store).await?;
         Ok(city)
@@ -160,9 +156,7 @@ impl City {
         each_holder(reader, since, |(number, holder)| {
             if let Some(place) = holders.get(number.0 as usize) {
                 let former = place.swap(pack(&holder), Ordering::AcqRel);
-                self.sizes
-                    .holders
-                    .fetch_add(usize::from(former == ABSENT), Ordering::Relaxed);
+                self.sizes.holders.fetch_add(usize::from(former == ABSENT), Ordering::Relaxed);
                 applied += 1;
             }
         })
@@ -177,24 +171,13 @@ impl City {
         let needed = last.map_or(0, |last| last.0 as usize + 1);
         if needed > holders.len() {
             let copied = holders.iter().map(|place| place.load(Ordering::Acquire));
-            let room = copied
-                .chain(std::iter::repeat(ABSENT))
-                .take(with_room(needed));
-            self.holders
-                .store(Arc::new(room.map(AtomicU8::new).collect()));
+            let room = copied.chain(std::iter::repeat(ABSENT)).take(with_room(needed));
+            self.holders.store(Arc::new(room.map(AtomicU8::new).collect()));
         }
     }
 
-    async fn apply_cards(
-        &self,
-        reader: &mut Reader,
-        behind: &mut Behind,
-    ) -> Result<usize, StoreError> {
-        let Behind {
-            revision,
-            cards: writer,
-            ..
-        } = behind;
+    async fn apply_cards(&self, reader: &mut Reader, behind: &mut Behind) -> Result<usize, StoreError> {
+        let Behind { revision, cards: writer, .. } = behind;
         let (mut applied, mut full) = (0, false);
         // An empty table is full before it has begun: don't read every card to find out.
         if writer.cards() > 0 {
@@ -204,19 +187,17 @@ impl City {
             })
             .await?;
         }
-        if full || writer.cards() == 0 {
-            applied = applied.max(self.rebuild_cards(reader, writer).await?);
+        if full {
+            self.rebuild_cards(reader, writer).await?;
+        } else if writer.cards() == 0 {
+            applied = self.rebuild_cards(reader, writer).await?;
         }
         self.sizes.cards.store(writer.cards(), Ordering::Relaxed);
         Ok(applied)
     }
 
     /// A new table with all cards of the store and room to spare, then swapped in.
-    async fn rebuild_cards(
-        &self,
-        reader: &mut Reader,
-        writer: &mut CardWriter,
-    ) -> Result<usize, StoreError> {
+    async fn rebuild_cards(&self, reader: &mut Reader, writer: &mut CardWriter) -> Result<usize, StoreError> {
         let count = count_cards(reader).await?;
         let (table, mut larger) = CardTable::new(with_room(count));
         // The count is of the same snapshot, so no card finds the table full.
@@ -230,11 +211,7 @@ impl City {
         Ok(count)
     }
 
-    async fn apply_places(
-        &self,
-        reader: &mut Reader,
-        behind: &mut Behind,
-    ) -> Result<usize, StoreError> {
+    async fn apply_places(&self, reader: &mut Reader, behind: &mut Behind) -> Result<usize, StoreError> {
         let mut changed = HashMap::new();
         each_merchant(reader, behind.revision, |merchant| {
             changed.insert(merchant.id, merchant);
@@ -244,9 +221,7 @@ impl City {
         each_terminal(reader, behind.revision, |row| rows.push(row)).await?;
         let applied = changed.len() + rows.len();
         behind.merchants.extend(changed.iter());
-        self.sizes
-            .merchants
-            .store(behind.merchants.len(), Ordering::Relaxed);
+        self.sizes.merchants.store(behind.merchants.len(), Ordering::Relaxed);
         if applied > 0 {
             self.replace_terminals(&changed, rows, &behind.merchants);
         }
@@ -293,16 +268,8 @@ const PRESENT: u8 = 0x80;
 /// there is a holder.
 fn pack(holder: &Holder) -> u8 {
     let place = |place: Option<usize>| place.unwrap_or_default() as u8;
-    let category = place(
-        Category::ALL
-            .iter()
-            .position(|category| *category == holder.category),
-    );
-    let status = place(
-        HolderStatus::ALL
-            .iter()
-            .position(|status| *status == holder.status),
-    );
+    let category = place(Category::ALL.iter().position(|category| *category == holder.category));
+    let status = place(HolderStatus::ALL.iter().position(|status| *status == holder.status));
     PRESENT | status << 5 | category << 3 | holder.rated.level()
 }
 
@@ -327,11 +294,7 @@ mod tests {
             for status in HolderStatus::ALL {
                 for level in 0..=5 {
                     let rated = Star::new(level).unwrap();
-                    let holder = Holder {
-                        category: *category,
-                        rated,
-                        status: *status,
-                    };
+                    let holder = Holder { category: *category, rated, status: *status };
                     assert_eq!(unpack(pack(&holder)), Some(holder));
                 }
             }

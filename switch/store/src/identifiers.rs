@@ -27,28 +27,17 @@ const ID_CARD_CHECKS: &[u8; 11] = b"10X98765432";
 pub fn id_card(text: &str) -> Result<String, BadIdCard> {
     let upper = text.to_ascii_uppercase();
     let (digits, check) = id_card_parts(&upper).ok_or(BadIdCard::Form)?;
-    let number =
-        |range: std::ops::Range<usize>| digits[range].iter().fold(0, |n, digit| n * 10 + digit);
-    Date::from_civil(number(6..10).cast_signed(), number(10..12), number(12..14))
-        .ok_or(BadIdCard::BirthDate)?;
-    let sum: u32 = digits
-        .iter()
-        .zip(ID_CARD_WEIGHTS)
-        .map(|(digit, weight)| digit * weight)
-        .sum();
+    let number = |range: std::ops::Range<usize>| digits[range].iter().fold(0, |n, digit| n * 10 + digit);
+    Date::from_civil(number(6..10).cast_signed(), number(10..12), number(12..14)).ok_or(BadIdCard::BirthDate)?;
+    let sum: u32 = digits.iter().zip(ID_CARD_WEIGHTS).map(|(digit, weight)| digit * weight).sum();
     let right = ID_CARD_CHECKS[(sum % 11) as usize];
-    if check == right {
-        Ok(upper)
-    } else {
-        Err(BadIdCard::Check)
-    }
+    if check == right { Ok(upper) } else { Err(BadIdCard::Check) }
 }
 
 fn id_card_parts(text: &str) -> Option<([u32; 17], u8)> {
     let (check, digits) = text.as_bytes().split_last()?;
     let digits: [u8; 17] = digits.try_into().ok()?;
-    let right_form =
-        digits.iter().all(u8::is_ascii_digit) && (check.is_ascii_digit() || *check == b'X');
+    let right_form = digits.iter().all(u8::is_ascii_digit) && (check.is_ascii_digit() || *check == b'X');
     right_form.then(|| (digits.map(|digit| u32::from(digit - b'0')), *check))
 }
 
@@ -100,17 +89,11 @@ mod tests {
         // Digits that fit their check character, so that only the date can be at fault.
         let with_check = |body: &str| {
             let digits = body.bytes().map(|b| u32::from(b - b'0'));
-            let sum: u32 = digits
-                .zip(ID_CARD_WEIGHTS)
-                .map(|(digit, weight)| digit * weight)
-                .sum();
+            let sum: u32 = digits.zip(ID_CARD_WEIGHTS).map(|(digit, weight)| digit * weight).sum();
             format!("{body}{}", char::from(ID_CARD_CHECKS[(sum % 11) as usize]))
         };
         assert!(id_card(&with_check("52018120000229001")).is_ok());
-        assert_eq!(
-            id_card(&with_check("52018119000229001")),
-            Err(BadIdCard::BirthDate)
-        );
+        assert_eq!(id_card(&with_check("52018119000229001")), Err(BadIdCard::BirthDate));
     }
 
     #[test]

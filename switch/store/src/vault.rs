@@ -60,15 +60,9 @@ impl MasterKey {
 
     /// The same secret in the same context always gives the same bytes.
     pub fn wrap(&self, context: &str, secret: &[u8]) -> Vec<u8> {
-        let payload = Payload {
-            msg: secret,
-            aad: context.as_bytes(),
-        };
+        let payload = Payload { msg: secret, aad: context.as_bytes() };
         // The cipher refuses only what is longer than 64 GiB; nothing, then, opens nowhere.
-        let sealed = self
-            .cipher()
-            .encrypt(&self.nonce(context), payload)
-            .unwrap_or_default();
+        let sealed = self.cipher().encrypt(&self.nonce(context), payload).unwrap_or_default();
         [&[FORM], sealed.as_slice()].concat()
     }
 
@@ -77,10 +71,7 @@ impl MasterKey {
         let Some((&FORM, sealed)) = wrapped.split_first() else {
             return Err(NotOpened::Form);
         };
-        let payload = Payload {
-            msg: sealed,
-            aad: context.as_bytes(),
-        };
+        let payload = Payload { msg: sealed, aad: context.as_bytes() };
         let opened = self.cipher().decrypt(&self.nonce(context), payload);
         opened.map(Zeroizing::new).map_err(|_| NotOpened::Key)
     }
@@ -103,14 +94,8 @@ impl MasterKey {
 
     fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
         // HMAC takes keys of any length, so the error has no way to come about.
-        let mac = Hmac::<Sha256>::new_from_slice(&self.0)
-            .unwrap_or_else(|_| Hmac::new(&Default::default()));
-        parts
-            .iter()
-            .fold(mac, |mac, part| mac.chain_update(part))
-            .finalize()
-            .into_bytes()
-            .into()
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
     }
 }
 
@@ -138,10 +123,7 @@ mod tests {
     #[test]
     fn what_is_wrapped_opens_again() {
         let wrapped = key(1).wrap("tmk T0000001", TMK);
-        assert_eq!(
-            key(1).unwrap("tmk T0000001", &wrapped).unwrap().as_slice(),
-            TMK
-        );
+        assert_eq!(key(1).unwrap("tmk T0000001", &wrapped).unwrap().as_slice(), TMK);
     }
 
     #[test]
@@ -155,30 +137,15 @@ mod tests {
     #[test]
     fn nothing_opens_under_another_key_or_elsewhere_or_changed() {
         let wrapped = key(1).wrap("tmk T0000001", TMK);
-        assert_eq!(
-            key(2).unwrap("tmk T0000001", &wrapped).unwrap_err(),
-            NotOpened::Key
-        );
-        assert_eq!(
-            key(1).unwrap("tmk T0000002", &wrapped).unwrap_err(),
-            NotOpened::Key
-        );
+        assert_eq!(key(2).unwrap("tmk T0000001", &wrapped).unwrap_err(), NotOpened::Key);
+        assert_eq!(key(1).unwrap("tmk T0000002", &wrapped).unwrap_err(), NotOpened::Key);
         for at in 1..wrapped.len() {
             let mut changed = wrapped.clone();
             changed[at] ^= 1;
-            assert_eq!(
-                key(1).unwrap("tmk T0000001", &changed).unwrap_err(),
-                NotOpened::Key
-            );
+            assert_eq!(key(1).unwrap("tmk T0000001", &changed).unwrap_err(), NotOpened::Key);
         }
-        assert_eq!(
-            key(1).unwrap("tmk T0000001", &[]).unwrap_err(),
-            NotOpened::Form
-        );
-        assert_eq!(
-            key(1).unwrap("tmk T0000001", &[2, 0, 0]).unwrap_err(),
-            NotOpened::Form
-        );
+        assert_eq!(key(1).unwrap("tmk T0000001", &[]).unwrap_err(), NotOpened::Form);
+        assert_eq!(key(1).unwrap("tmk T0000001", &[2, 0, 0]).unwrap_err(), NotOpened::Form);
     }
 
     #[test]

@@ -61,17 +61,11 @@ pub fn write_answer<'b>(
     writer.number(13, u64::from(parts.local_date));
     writer.copy(request, 25);
     writer.bytes(37, &parts.reference);
-    parts
-        .auth_code
-        .iter()
-        .for_each(|code| writer.bytes(38, code));
+    parts.auth_code.iter().for_each(|code| writer.bytes(38, code));
     writer.bytes(39, parts.code.as_bytes());
     writer.copy(request, 41);
     writer.copy(request, 42);
-    parts
-        .totals
-        .iter()
-        .for_each(|totals| writer.digits(48, totals));
+    parts.totals.iter().for_each(|totals| writer.digits(48, totals));
     writer.copy(request, 49);
     write_integrity(parts.integrity, &mut writer);
     write_private(request, parts.batch, &mut writer);
@@ -83,28 +77,18 @@ fn write_integrity(integrity: Option<&IntegrityAnswer<'_>>, writer: &mut Writer<
     let Some(integrity) = integrity else { return };
     let mut buffer = [0; MAX_INTEGRITY_BYTES];
     // What is too long for its buffer is too long for the field, which says so.
-    writer.bytes(
-        57,
-        integrity
-            .encode(&mut buffer)
-            .unwrap_or(&[0; MAX_INTEGRITY_BYTES + 1]),
-    );
+    writer.bytes(57, integrity.encode(&mut buffer).unwrap_or(&[0; MAX_INTEGRITY_BYTES + 1]));
 }
 
 /// Field 60 as the request had it, with another batch where one is given.
 fn write_private(request: &Fields<'_>, batch: Option<u32>, writer: &mut Writer<'_>) {
-    let Some((batch, digits)) = batch
-        .zip(request.digits(60))
-        .filter(|(_, digits)| digits.len() >= 8)
-    else {
+    let Some((batch, digits)) = batch.zip(request.digits(60)).filter(|(_, digits)| digits.len() >= 8) else {
         return writer.copy(request, 60);
     };
     let mut ascii = [0; 17];
     for (place, (to, value)) in ascii.iter_mut().zip(digits.values()).enumerate() {
         let of_batch = place.checked_sub(2).filter(|place| *place < 6);
-        let value = of_batch.map_or(value, |place| {
-            (batch / 10_u32.pow(5 - place as u32) % 10) as u8
-        });
+        let value = of_batch.map_or(value, |place| (batch / 10_u32.pow(5 - place as u32) % 10) as u8);
         *to = b'0' + value;
     }
     writer.digits(60, ascii.get(..digits.len()).unwrap_or_default());
@@ -130,22 +114,12 @@ impl<'a> Answer<'a> {
     /// [`Fields::mac`] with the session's key.
     pub fn decode(frame: &Frame<'a>) -> Result<Self, Fault> {
         let Frame { head, mti, .. } = *frame;
-        let fields =
-            Fields::decode(frame.dialect, frame.body).map_err(|Broken { fault, .. }| fault)?;
+        let fields = Fields::decode(frame.dialect, frame.body).map_err(|Broken { fault, .. }| fault)?;
         let code = fields.bytes(39).ok_or(Fault::missing(39))?;
-        let code = ResponseCode(
-            code.try_into()
-                .map_err(|_| Fault::new(39, FaultKind::Value))?,
-        );
+        let code = ResponseCode(code.try_into().map_err(|_| Fault::new(39, FaultKind::Value))?);
         let field_57 = fields.bytes(57).unwrap_or_default();
         let integrity = IntegrityAnswer::decode(field_57).map_err(|kind| Fault::new(57, kind))?;
-        Ok(Self {
-            head,
-            mti,
-            fields,
-            code,
-            integrity,
-        })
+        Ok(Self { head, mti, fields, code, integrity })
     }
 
     /// The open batch that a sign-in's answer tells.

@@ -71,8 +71,6 @@ impl ResponseCode {
 
 impl fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(f, "{}", byte.escape_ascii()))
+        self.0.iter().try_for_each(|byte| write!(f, "{}", byte.escape_ascii()))
     }
 }

@@ -117,18 +117,11 @@ pub struct Field {
 impl Field {
     /// A row whose odd digits stand left.
     pub const fn new(content: Content, length: Length) -> Self {
-        Self {
-            content,
-            length,
-            side: Side::Left,
-        }
+        Self { content, length, side: Side::Left }
     }
 
     const fn right(self) -> Self {
-        Self {
-            side: Side::Right,
-            ..self
-        }
+        Self { side: Side::Right, ..self }
     }
 }
 
@@ -213,13 +206,8 @@ pub static FIELDS: FieldTable = table(&[
     (128, Field::new(B, Fixed(8))),
 ]);
 
-const CUP_FRAMING: Framing = Framing {
-    length: LengthPrefix::Binary2,
-    min_length: 21,
-    max_length: 4_096,
-    tpdu: true,
-    opens_with: 0x60,
-};
+const CUP_FRAMING: Framing =
+    Framing { length: LengthPrefix::Binary2, min_length: 21, max_length: 4_096, tpdu: true, opens_with: 0x60 };
 
 /// How a UnionPay-style terminal talks: packed digits, TPDU and header.
 pub static CUP: Dialect = Dialect {

@@ -29,19 +29,8 @@ pub(crate) const fn bytes_of(form: Digits, count: usize) -> usize {
 
 impl<'a> DigitString<'a> {
     /// Checks that `raw` holds `count` such digits, and that a pad digit is 0.
-    pub(crate) fn new(
-        raw: &'a [u8],
-        count: usize,
-        form: Digits,
-        side: Side,
-        content: Content,
-    ) -> Option<Self> {
-        let text = Self {
-            raw,
-            count,
-            form,
-            side,
-        };
+    pub(crate) fn new(raw: &'a [u8], count: usize, form: Digits, side: Side, content: Content) -> Option<Self> {
+        let text = Self { raw, count, form, side };
         let digits_only = content != Content::Z;
         let allowed = |value: u8| value <= 9 || !digits_only && value == SEPARATOR;
         let padded = form != Digits::Bcd || count.is_multiple_of(2) || text.pad() == Some(0);
@@ -72,11 +61,7 @@ impl<'a> DigitString<'a> {
                 let shifted = self.side == Side::Right && self.count % 2 == 1;
                 let nibble = place + usize::from(shifted);
                 let byte = self.raw.get(nibble / 2).copied().unwrap_or(0xFF);
-                if nibble.is_multiple_of(2) {
-                    byte >> 4
-                } else {
-                    byte & 0x0F
-                }
+                if nibble.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F }
             }
             Digits::Ascii => match self.raw.get(place) {
                 Some(digit @ b'0'..=b'9') => digit - b'0',
@@ -102,13 +87,10 @@ impl<'a> DigitString<'a> {
         if from + count > self.count {
             return None;
         }
-        self.values()
-            .skip(from)
-            .take(count)
-            .try_fold(0_u64, |number, value| {
-                (value <= 9).then_some(())?;
-                number.checked_mul(10)?.checked_add(u64::from(value))
-            })
+        self.values().skip(from).take(count).try_fold(0_u64, |number, value| {
+            (value <= 9).then_some(())?;
+            number.checked_mul(10)?.checked_add(u64::from(value))
+        })
     }
 
     /// All of it as a number.
@@ -145,11 +127,7 @@ pub(crate) fn write(
     for (place, value) in values.enumerate() {
         let nibble = place + shift;
         let byte = to.get_mut(nibble / 2)?;
-        *byte |= if nibble.is_multiple_of(2) {
-            value << 4
-        } else {
-            value
-        };
+        *byte |= if nibble.is_multiple_of(2) { value << 4 } else { value };
     }
     Some(())
 }

@@ -39,9 +39,7 @@ pub enum EncodeFault {
 impl fmt::Display for EncodeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Overflow => {
-                f.write_str("the message is longer than its buffer or its dialect allows")
-            }
+            Self::Overflow => f.write_str("the message is longer than its buffer or its dialect allows"),
             Self::Field(field) => {
                 write!(f, "field {field} is unknown to the dialect or out of order")
             }
@@ -67,22 +65,11 @@ pub struct Writer<'b> {
 impl<'b> Writer<'b> {
     /// Begins a message.
     pub fn new(dialect: &'static Dialect, mti: Mti, seal: Seal, buffer: &'b mut [u8]) -> Self {
-        let mut writer = Self {
-            dialect,
-            buffer,
-            at: 0,
-            bitmap_at: 0,
-            present: 0,
-            last: 1,
-            seal,
-            fault: None,
-        };
+        let mut writer = Self { dialect, buffer, at: 0, bitmap_at: 0, present: 0, last: 1, seal, fault: None };
         let mti_bytes = Mti::bytes(dialect);
         writer.put(mti_bytes, |to| mti.encode(dialect, to));
         writer.bitmap_at = writer.at;
-        writer.put(bitmap_bytes(dialect.bitmap, seal == Seal::Wide), |_| {
-            Some(())
-        });
+        writer.put(bitmap_bytes(dialect.bitmap, seal == Seal::Wide), |_| Some(()));
         writer
     }
 
@@ -100,12 +87,7 @@ impl<'b> Writer<'b> {
     }
 
     fn row(&mut self, field: u8) -> Option<Field> {
-        let row = self
-            .dialect
-            .fields
-            .get(usize::from(field))
-            .copied()
-            .flatten();
+        let row = self.dialect.fields.get(usize::from(field)).copied().flatten();
         if row.is_none() || field <= self.last || field > 64 && self.seal != Seal::Wide {
             self.fail(EncodeFault::Field(field));
             return None;
@@ -129,10 +111,7 @@ impl<'b> Writer<'b> {
         let form = self.dialect.digits;
         if let Some((digits, bytes)) = prefix_of(form, row.length) {
             self.put(bytes, |to| {
-                let values = [1_000, 100, 10, 1]
-                    .into_iter()
-                    .skip(4 - digits)
-                    .map(|unit| (units / unit % 10) as u8);
+                let values = [1_000, 100, 10, 1].into_iter().skip(4 - digits).map(|unit| (units / unit % 10) as u8);
                 digits::write(values, digits, form, crate::dialect::Side::Left, to)
             });
         }
@@ -145,32 +124,19 @@ impl<'b> Writer<'b> {
         }
         self.prefix(field, row, count);
         let form = self.dialect.digits;
-        self.put(digits::bytes_of(form, count), |to| {
-            digits::write(values, count, form, row.side, to)
-        });
+        self.put(digits::bytes_of(form, count), |to| digits::write(values, count, form, row.side, to));
     }
 
     /// A field of a fixed number of digits, from a number.
     pub fn number(&mut self, field: u8, number: u64) {
-        let row = self
-            .dialect
-            .fields
-            .get(usize::from(field))
-            .copied()
-            .flatten();
-        let Some(Field {
-            length: Length::Fixed(count),
-            ..
-        }) = row
-        else {
+        let row = self.dialect.fields.get(usize::from(field)).copied().flatten();
+        let Some(Field { length: Length::Fixed(count), .. }) = row else {
             return self.fail(EncodeFault::Field(field));
         };
         if number >= 10_u64.saturating_pow(u32::from(count)) {
             return self.fail(EncodeFault::Content(field));
         }
-        let values = (0..u32::from(count))
-            .rev()
-            .map(|place| (number / 10_u64.pow(place) % 10) as u8);
+        let values = (0..u32::from(count)).rev().map(|place| (number / 10_u64.pow(place) % 10) as u8);
         self.digit_values(field, usize::from(count), values);
     }
 
@@ -197,12 +163,8 @@ impl<'b> Writer<'b> {
         let Some(row) = self.row(field) else { return };
         let fits = match row.content {
             Content::N | Content::Z => false,
-            Content::An => bytes
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
-            Content::Ans => bytes
-                .iter()
-                .all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
+            Content::An => bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
+            Content::Ans => bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
             Content::B => true,
         };
         if !fits {
@@ -235,10 +197,7 @@ impl<'b> Writer<'b> {
             Seal::Wide => self.present |= 1 << 127 | 1,
         }
         let (at, present, form) = (self.bitmap_at, self.present, self.dialect.bitmap);
-        if let Some(to) = self
-            .buffer
-            .get_mut(at..at + bitmap_bytes(form, self.seal == Seal::Wide))
-        {
+        if let Some(to) = self.buffer.get_mut(at..at + bitmap_bytes(form, self.seal == Seal::Wide)) {
             write_bitmap(form, present, to);
         }
         match self.fault {
@@ -263,15 +222,9 @@ fn write_bitmap(form: BitmapForm, present: u128, to: &mut [u8]) {
         BitmapForm::HexAscii => {
             let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
             let digit = |nibble: u8| {
-                if nibble < 10 {
-                    b'0' + nibble
-                } else {
-                    b'A' + nibble - 10
-                }
+                if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
             };
-            to.iter_mut()
-                .zip(nibbles)
-                .for_each(|(to, nibble)| *to = digit(nibble));
+            to.iter_mut().zip(nibbles).for_each(|(to, nibble)| *to = digit(nibble));
         }
     }
 }
@@ -296,13 +249,8 @@ pub fn seal_frame(
     let (front, rest) = to.split_at_mut(prefix.bytes());
     encode_length(prefix, length, front).ok_or(EncodeFault::Overflow)?;
     let (head_to, rest) = rest.split_at_mut(head_bytes);
-    head_to
-        .iter_mut()
-        .zip(head.tpdu.into_iter().chain(head.header))
-        .for_each(|(to, byte)| *to = byte);
+    head_to.iter_mut().zip(head.tpdu.into_iter().chain(head.header)).for_each(|(to, byte)| *to = byte);
     let parts = mab.iter().chain(mac.iter().flatten());
-    rest.iter_mut()
-        .zip(parts)
-        .for_each(|(to, byte)| *to = *byte);
+    rest.iter_mut().zip(parts).for_each(|(to, byte)| *to = *byte);
     Ok(whole)
 }

@@ -49,13 +49,7 @@ pub(crate) struct Broken<'a> {
 
 impl<'a> Fields<'a> {
     fn none(dialect: &'static Dialect, body: &'a [u8]) -> Self {
-        Self {
-            dialect,
-            body,
-            present: 0,
-            wide: false,
-            spans: [Span::default(); MAX_FIELDS],
-        }
+        Self { dialect, body, present: 0, wide: false, spans: [Span::default(); MAX_FIELDS] }
     }
 
     /// Reads the message at `body`, from its MTI on.
@@ -75,20 +69,13 @@ impl<'a> Fields<'a> {
         while left != 0 {
             let field = (left.leading_zeros() + 1) as u8;
             let span = self.field(field, at)?;
-            *self
-                .spans
-                .get_mut(count)
-                .ok_or(Fault::new(field, FaultKind::UnknownField))? = span;
+            *self.spans.get_mut(count).ok_or(Fault::new(field, FaultKind::UnknownField))? = span;
             at = usize::from(span.end);
             self.present |= bit(field);
             left &= !bit(field);
             count += 1;
         }
-        if at == self.body.len() {
-            Ok(())
-        } else {
-            Err(Fault::new(0, FaultKind::TrailingBytes))
-        }
+        if at == self.body.len() { Ok(()) } else { Err(Fault::new(0, FaultKind::TrailingBytes)) }
     }
 
     /// The bitmap without bit 1, whether it has 128 bits, and where it ends.
@@ -107,9 +94,7 @@ impl<'a> Fields<'a> {
             BitmapForm::Binary => Some((u64::from_be_bytes(*rest.first_chunk()?), at + 8)),
             BitmapForm::HexAscii => {
                 let hex: &[u8; 16] = rest.first_chunk()?;
-                let half = hex.iter().try_fold(0_u64, |half, digit| {
-                    Some(half << 4 | u64::from(hex_value(*digit)?))
-                })?;
+                let half = hex.iter().try_fold(0_u64, |half, digit| Some(half << 4 | u64::from(hex_value(*digit)?)))?;
                 Some((half, at + 16))
             }
         }
@@ -118,38 +103,21 @@ impl<'a> Fields<'a> {
     /// A field's row; the MAC moves from 64 to 128 where there are 128 bits.
     fn row(&self, field: u8) -> Option<Field> {
         let moved = self.wide && field == NARROW_MAC;
-        self.dialect
-            .fields
-            .get(usize::from(field))
-            .copied()
-            .flatten()
-            .filter(|_| !moved)
+        self.dialect.fields.get(usize::from(field)).copied().flatten().filter(|_| !moved)
     }
 
     fn field(&self, field: u8, start: usize) -> Result<Span, Fault> {
         let fault = |kind| Fault::new(field, kind);
         let row = self.row(field).ok_or(fault(FaultKind::UnknownField))?;
         let (units, content) = self.units(row, start).map_err(fault)?;
-        let length = if counts_digits(row.content) {
-            digits::bytes_of(self.dialect.digits, units)
-        } else {
-            units
-        };
+        let length = if counts_digits(row.content) { digits::bytes_of(self.dialect.digits, units) } else { units };
         let end = content + length;
-        let bytes = self
-            .body
-            .get(content..end)
-            .ok_or(fault(FaultKind::CutShort))?;
+        let bytes = self.body.get(content..end).ok_or(fault(FaultKind::CutShort))?;
         if !self.content_fits(row, bytes, units) {
             return Err(fault(FaultKind::Content));
         }
         // No message is longer than its frame, so all of these fit in 16 bits.
-        Ok(Span {
-            start: start as u16,
-            content: content as u16,
-            end: end as u16,
-            units: units as u16,
-        })
+        Ok(Span { start: start as u16, content: content as u16, end: end as u16, units: units as u16 })
     }
 
     /// How many digits or bytes a field has, and where its content begins.
@@ -163,15 +131,9 @@ impl<'a> Fields<'a> {
         let end = start + digits::bytes_of(self.dialect.digits, written);
         let prefix = self.body.get(start..end).ok_or(FaultKind::CutShort)?;
         let prefix = DigitString::new(prefix, written, self.dialect.digits, side, Content::N);
-        let units = prefix
-            .and_then(|prefix| prefix.number())
-            .ok_or(FaultKind::Prefix)?;
+        let units = prefix.and_then(|prefix| prefix.number()).ok_or(FaultKind::Prefix)?;
         let units = usize::try_from(units).unwrap_or(usize::MAX);
-        if units <= usize::from(most) {
-            Ok((units, end))
-        } else {
-            Err(FaultKind::TooLong)
-        }
+        if units <= usize::from(most) { Ok((units, end)) } else { Err(FaultKind::TooLong) }
     }
 
     fn content_fits(&self, row: Field, bytes: &[u8], units: usize) -> bool {
@@ -179,12 +141,8 @@ impl<'a> Fields<'a> {
             Content::N | Content::Z => {
                 DigitString::new(bytes, units, self.dialect.digits, row.side, row.content).is_some()
             }
-            Content::An => bytes
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
-            Content::Ans => bytes
-                .iter()
-                .all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
+            Content::An => bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
+            Content::Ans => bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
             Content::B => true,
         }
     }
@@ -221,21 +179,14 @@ impl<'a> Fields<'a> {
     /// A field's content as it stands.
     pub fn bytes(&self, field: u8) -> Option<&'a [u8]> {
         let span = self.span(field)?;
-        self.body
-            .get(usize::from(span.content)..usize::from(span.end))
+        self.body.get(usize::from(span.content)..usize::from(span.end))
     }
 
     /// A field of digits or track data.
     pub fn digits(&self, field: u8) -> Option<DigitString<'a>> {
         let row = self.row(field).filter(|row| counts_digits(row.content))?;
         let units = usize::from(self.span(field)?.units);
-        DigitString::new(
-            self.bytes(field)?,
-            units,
-            self.dialect.digits,
-            row.side,
-            row.content,
-        )
+        DigitString::new(self.bytes(field)?, units, self.dialect.digits, row.side, row.content)
     }
 
     /// A field of digits as a number.
@@ -246,8 +197,7 @@ impl<'a> Fields<'a> {
     /// A field's prefix and content as they stand, to be copied.
     pub(crate) fn raw(&self, field: u8) -> Option<&'a [u8]> {
         let span = self.span(field)?;
-        self.body
-            .get(usize::from(span.start)..usize::from(span.end))
+        self.body.get(usize::from(span.start)..usize::from(span.end))
     }
 
     /// The number of the field that a message of this width has its MAC in.
@@ -279,11 +229,7 @@ const fn counts_digits(content: Content) -> bool {
 /// A packed prefix of three digits takes two bytes: four digits, of which the first is 0
 /// because no maximum reaches a thousand.
 const fn prefix_form(form: Digits, digits: usize) -> (usize, crate::dialect::Side) {
-    let written = if matches!(form, Digits::Bcd) && digits == 3 {
-        4
-    } else {
-        digits
-    };
+    let written = if matches!(form, Digits::Bcd) && digits == 3 { 4 } else { digits };
     (written, crate::dialect::Side::Left)
 }
 

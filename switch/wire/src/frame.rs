@@ -57,33 +57,18 @@ pub enum Step<'a> {
 /// the byte after it.
 pub fn next_frame<'a>(dialects: &[&'static Dialect], bytes: &'a [u8]) -> Step<'a> {
     let Some(prefix) = dialects.first().map(|dialect| dialect.framing.length) else {
-        return Step::NeedMore {
-            at_least: usize::MAX,
-        };
+        return Step::NeedMore { at_least: usize::MAX };
     };
     let Some((front, rest)) = bytes.split_at_checked(prefix.bytes()) else {
-        return Step::NeedMore {
-            at_least: prefix.bytes(),
-        };
+        return Step::NeedMore { at_least: prefix.bytes() };
     };
     let Some(length) = decode_length(prefix, front) else {
-        return Step::Dropped {
-            fault: FrameFault::Length,
-            skip: prefix.bytes(),
-        };
+        return Step::Dropped { fault: FrameFault::Length, skip: prefix.bytes() };
     };
     let whole = prefix.bytes() + length;
     let dropped = |fault| Step::Dropped { fault, skip: whole };
-    let least = dialects
-        .iter()
-        .map(|dialect| dialect.framing.min_length)
-        .min()
-        .unwrap_or(0);
-    let most = dialects
-        .iter()
-        .map(|dialect| dialect.framing.max_length)
-        .max()
-        .unwrap_or(0);
+    let least = dialects.iter().map(|dialect| dialect.framing.min_length).min().unwrap_or(0);
+    let most = dialects.iter().map(|dialect| dialect.framing.max_length).max().unwrap_or(0);
     if !(least..=most).contains(&length) {
         return dropped(FrameFault::Length);
     }
@@ -98,14 +83,10 @@ pub fn next_frame<'a>(dialects: &[&'static Dialect], bytes: &'a [u8]) -> Step<'a
 
 fn decode_length(prefix: LengthPrefix, bytes: &[u8]) -> Option<usize> {
     match (prefix, bytes) {
-        (LengthPrefix::Binary2, [high, low]) => {
-            Some(usize::from(u16::from_be_bytes([*high, *low])))
-        }
-        (LengthPrefix::Ascii4, digits) => digits.iter().try_fold(0, |length, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| length * 10 + usize::from(digit - b'0'))
-        }),
+        (LengthPrefix::Binary2, [high, low]) => Some(usize::from(u16::from_be_bytes([*high, *low]))),
+        (LengthPrefix::Ascii4, digits) => digits
+            .iter()
+            .try_fold(0, |length, digit| digit.is_ascii_digit().then(|| length * 10 + usize::from(digit - b'0'))),
         _ => None,
     }
 }
@@ -116,9 +97,7 @@ pub(crate) fn encode_length(prefix: LengthPrefix, length: usize, to: &mut [u8]) 
         LengthPrefix::Binary2 => to.copy_from_slice(&u16::try_from(length).ok()?.to_be_bytes()),
         LengthPrefix::Ascii4 => {
             let units = [1_000, 100, 10, 1];
-            to.iter_mut()
-                .zip(units)
-                .for_each(|(to, unit)| *to = b'0' + (length / unit % 10) as u8);
+            to.iter_mut().zip(units).for_each(|(to, unit)| *to = b'0' + (length / unit % 10) as u8);
         }
     }
     Some(())
@@ -133,26 +112,13 @@ fn parse<'a>(dialects: &[&'static Dialect], frame: &'a [u8]) -> Result<Frame<'a>
     if !(dialect.framing.min_length..=dialect.framing.max_length).contains(&frame.len()) {
         return Err(FrameFault::Length);
     }
-    let (head, body) = if dialect.framing.tpdu {
-        parse_head(frame)?
-    } else {
-        (Head::default(), frame)
-    };
-    let mti = body
-        .get(..Mti::bytes(dialect))
-        .and_then(|bytes| Mti::decode(dialect, bytes));
-    Ok(Frame {
-        dialect,
-        head,
-        mti: mti.ok_or(FrameFault::Mti)?,
-        body,
-    })
+    let (head, body) = if dialect.framing.tpdu { parse_head(frame)? } else { (Head::default(), frame) };
+    let mti = body.get(..Mti::bytes(dialect)).and_then(|bytes| Mti::decode(dialect, bytes));
+    Ok(Frame { dialect, head, mti: mti.ok_or(FrameFault::Mti)?, body })
 }
 
 fn parse_head(frame: &[u8]) -> Result<(Head, &[u8]), FrameFault> {
-    let (head, body) = frame
-        .split_at_checked(HEAD_BYTES)
-        .ok_or(FrameFault::Length)?;
+    let (head, body) = frame.split_at_checked(HEAD_BYTES).ok_or(FrameFault::Length)?;
     let head = Head::decode(head).ok_or(FrameFault::Length)?;
     if head.tpdu[0] != 0x60 || !packed_digits(&head.tpdu) {
         return Err(FrameFault::Tpdu);
@@ -198,12 +164,9 @@ mod tests {
         frame[1] = 21;
         frame[2] = 0x60;
         assert!(matches!(next_frame(SPOKEN, &frame), Step::Frame(_, 23)));
-        for (place, expected) in [
-            (2, FrameFault::Dialect),
-            (3, FrameFault::Tpdu),
-            (7, FrameFault::Header),
-            (13, FrameFault::Mti),
-        ] {
+        for (place, expected) in
+            [(2, FrameFault::Dialect), (3, FrameFault::Tpdu), (7, FrameFault::Header), (13, FrameFault::Mti)]
+        {
             let mut bad = frame;
             bad[place] = 0x6A;
             assert_eq!(fault(&bad), (expected, 23), "byte {place}");
@@ -212,17 +175,8 @@ mod tests {
 
     #[test]
     fn half_a_frame_waits() {
-        assert!(matches!(
-            next_frame(SPOKEN, &[]),
-            Step::NeedMore { at_least: 2 }
-        ));
-        assert!(matches!(
-            next_frame(SPOKEN, &[0]),
-            Step::NeedMore { at_least: 2 }
-        ));
-        assert!(matches!(
-            next_frame(SPOKEN, &[0, 0x54, 0x60]),
-            Step::NeedMore { at_least: 86 }
-        ));
+        assert!(matches!(next_frame(SPOKEN, &[]), Step::NeedMore { at_least: 2 }));
+        assert!(matches!(next_frame(SPOKEN, &[0]), Step::NeedMore { at_least: 2 }));
+        assert!(matches!(next_frame(SPOKEN, &[0, 0x54, 0x60]), Step::NeedMore { at_least: 86 }));
     }
 }

@@ -103,9 +103,7 @@ impl<'a> Ids<'a> {
             Self::Tagged { field, tag } => (&[][..], field, tag),
         };
         let tagged = Tlvs::new(field).flatten().filter(move |tlv| tlv.tag == tag);
-        list.iter()
-            .copied()
-            .chain(tagged.filter_map(|tlv| number(tlv.value)))
+        list.iter().copied().chain(tagged.filter_map(|tlv| number(tlv.value)))
     }
 }
 
@@ -119,9 +117,7 @@ fn fen(value: &[u8]) -> Option<u64> {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 0x0F])
-        .try_fold(0, |fen, digit| {
-            (digit <= 9).then(|| fen * 10 + u64::from(digit))
-        })
+        .try_fold(0, |fen, digit| (digit <= 9).then(|| fen * 10 + u64::from(digit)))
 }
 
 fn pack_fen(fen: u64) -> Option<[u8; 6]> {
@@ -203,18 +199,11 @@ impl<'a> IntegrityRequest<'a> {
     /// Writes it; `None` where `buffer` is too short.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut tags = TlvWriter::new(buffer);
-        let mut optional =
-            |tag, value: Option<&[u8]>| value.into_iter().for_each(|value| tags.tag(tag, value));
+        let mut optional = |tag, value: Option<&[u8]>| value.into_iter().for_each(|value| tags.tag(tag, value));
         optional(0xDF01, self.service);
         optional(0xDF02, self.credential);
         optional(0xDF03, self.preview.then_some(&[1]));
-        optional(
-            0xDF04,
-            self.chosen_benefit
-                .map(u32::to_be_bytes)
-                .as_ref()
-                .map(|id| &id[..]),
-        );
+        optional(0xDF04, self.chosen_benefit.map(u32::to_be_bytes).as_ref().map(|id| &id[..]));
         optional(0xDF05, self.request_id.as_ref().map(|id| &id[..]));
         tags.finish()
     }
@@ -252,43 +241,22 @@ impl<'a> IntegrityAnswer<'a> {
     /// Writes it, in the order of its tags; `None` where it doesn't fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let money = |fen: Option<u64>| fen.map_or(Some(None), |fen| pack_fen(fen).map(Some));
-        let (original, payable, off) = (
-            money(self.original_fen)?,
-            money(self.payable_fen)?,
-            money(self.off_fen)?,
-        );
+        let (original, payable, off) = (money(self.original_fen)?, money(self.payable_fen)?, money(self.off_fen)?);
         let mut tags = TlvWriter::new(buffer);
-        let mut optional =
-            |tag, value: Option<&[u8]>| value.into_iter().for_each(|value| tags.tag(tag, value));
+        let mut optional = |tag, value: Option<&[u8]>| value.into_iter().for_each(|value| tags.tag(tag, value));
         optional(0xDF11, self.star.as_ref().map(core::slice::from_ref));
-        optional(
-            0xDF13,
-            self.discount_bp
-                .map(u16::to_be_bytes)
-                .as_ref()
-                .map(|bp| &bp[..]),
-        );
+        optional(0xDF13, self.discount_bp.map(u16::to_be_bytes).as_ref().map(|bp| &bp[..]));
         optional(0xDF14, original.as_ref().map(|fen| &fen[..]));
         optional(0xDF15, payable.as_ref().map(|fen| &fen[..]));
         optional(0xDF16, off.as_ref().map(|fen| &fen[..]));
         optional(0xDF17, self.priority.as_ref().map(core::slice::from_ref));
-        self.benefits
-            .iter()
-            .for_each(|id| optional(0xDF18, Some(&id.to_be_bytes())));
-        optional(
-            0xDF19,
-            self.rule_book
-                .map(u32::to_be_bytes)
-                .as_ref()
-                .map(|version| &version[..]),
-        );
+        self.benefits.iter().for_each(|id| optional(0xDF18, Some(&id.to_be_bytes())));
+        optional(0xDF19, self.rule_book.map(u32::to_be_bytes).as_ref().map(|version| &version[..]));
         optional(0xDF1A, self.text);
         optional(0xDF1B, self.decision_id.as_ref().map(|id| &id[..]));
         optional(0xDF1C, self.days.as_ref().map(core::slice::from_ref));
         optional(0xDF1D, self.source.as_ref().map(core::slice::from_ref));
-        self.waivers
-            .iter()
-            .for_each(|id| optional(0xDF1E, Some(&id.to_be_bytes())));
+        self.waivers.iter().for_each(|id| optional(0xDF1E, Some(&id.to_be_bytes())));
         tags.finish()
     }
 }

@@ -42,14 +42,8 @@ impl core::error::Error for UnknownMac {}
 
 impl MacAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::AesCmac,
-        Self::Sm4Cbc,
-        Self::X919,
-        Self::X99,
-        Self::CupEcb,
-        Self::CupEcbSm4,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::AesCmac, Self::Sm4Cbc, Self::X919, Self::X99, Self::CupEcb, Self::CupEcbSm4];
 
     /// The name that `terminals.csv` uses.
     pub const fn name(self) -> &'static str {
@@ -68,10 +62,7 @@ impl FromStr for MacAlgorithm {
     type Err = UnknownMac;
 
     fn from_str(name: &str) -> Result<Self, UnknownMac> {
-        Self::ALL
-            .into_iter()
-            .find(|mac| mac.name() == name)
-            .ok_or(UnknownMac)
+        Self::ALL.iter().copied().find(|mac| mac.name() == name).ok_or(UnknownMac)
     }
 }
 
@@ -124,10 +115,7 @@ impl MacKey {
             MacAlgorithm::Sm4Cbc => Schedule::Sm4Cbc(expand(key)?),
             MacAlgorithm::X919 => {
                 let first = key.get(..8).ok_or(WrongKeyLength)?;
-                Schedule::X919 {
-                    first: expand(first)?,
-                    whole: expand(key)?,
-                }
+                Schedule::X919 { first: expand(first)?, whole: expand(key)? }
             }
             MacAlgorithm::X99 => Schedule::X99(expand(key)?),
             MacAlgorithm::CupEcb if key.len() == 8 => Schedule::CupEcbDes(expand(key)?),
@@ -178,10 +166,7 @@ fn encrypt<C: BlockCipherEncrypt, const N: usize>(key: &C, block: &mut [u8; N]) 
 fn blocks<const N: usize>(mab: &[u8]) -> impl Iterator<Item = [u8; N]> {
     mab.chunks(N).map(|chunk| {
         let mut block = [0; N];
-        block
-            .iter_mut()
-            .zip(chunk)
-            .for_each(|(to, from)| *to = *from);
+        block.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
         block
     })
 }
@@ -223,34 +208,18 @@ fn cup_ecb<C: BlockCipherEncrypt, const N: usize>(key: &C, mab: &[u8]) -> [u8; 8
         folded
     });
     // 2N hexadecimal characters: the first N are one block, the others the next.
-    let mut characters = folded
-        .iter()
-        .flat_map(|byte| [hex(byte >> 4), hex(byte & 0x0F)]);
+    let mut characters = folded.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0x0F)]);
     let mut block = [0; N];
-    block
-        .iter_mut()
-        .zip(&mut characters)
-        .for_each(|(to, character)| *to = character);
+    block.iter_mut().zip(&mut characters).for_each(|(to, character)| *to = character);
     encrypt(key, &mut block);
-    block
-        .iter_mut()
-        .zip(characters)
-        .for_each(|(to, character)| *to ^= character);
+    block.iter_mut().zip(characters).for_each(|(to, character)| *to ^= character);
     encrypt(key, &mut block);
     let mut mac = [0; 8];
-    let text = block
-        .iter()
-        .flat_map(|byte| [hex(byte >> 4), hex(byte & 0x0F)]);
-    mac.iter_mut()
-        .zip(text)
-        .for_each(|(to, character)| *to = character);
+    let text = block.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0x0F)]);
+    mac.iter_mut().zip(text).for_each(|(to, character)| *to = character);
     mac
 }
 
 const fn hex(nibble: u8) -> u8 {
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'A' + nibble - 10
-    }
+    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
 }

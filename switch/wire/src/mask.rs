@@ -8,21 +8,13 @@ use crate::pan::Pan;
 
 /// Fields whose content is shown: amounts, times, codes, who and where. Whatever isn't
 /// listed isn't shown, so that a new field starts out hidden.
-const SHOWN: &[u8] = &[
-    3, 4, 11, 12, 13, 15, 22, 23, 25, 37, 38, 39, 41, 42, 48, 49, 60, 61,
-];
+const SHOWN: &[u8] = &[3, 4, 11, 12, 13, 15, 22, 23, 25, 37, 38, 39, 41, 42, 48, 49, 60, 61];
 
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for field in self.numbers() {
-            map.entry(
-                &field,
-                &Masked {
-                    fields: self,
-                    field,
-                },
-            );
+            map.entry(&field, &Masked { fields: self, field });
         }
         map.finish()
     }
@@ -54,12 +46,7 @@ impl fmt::Debug for Masked<'_, '_> {
 impl Fields<'_> {
     /// Whether a field's content may be shown to people.
     pub fn may_be_shown(&self, field: u8) -> bool {
-        let row = self
-            .dialect()
-            .fields
-            .get(usize::from(field))
-            .copied()
-            .flatten();
+        let row = self.dialect().fields.get(usize::from(field)).copied().flatten();
         SHOWN.contains(&field) && row.is_some_and(|row| row.content != Content::B)
     }
 }

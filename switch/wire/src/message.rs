@@ -71,37 +71,19 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Message<'a>, Malformed<'a>> {
     let fields = match Fields::decode(frame.dialect, frame.body) {
         Ok(fields) => fields,
         Err(Broken { fields, fault }) => {
-            return Err(Malformed {
-                head,
-                mti,
-                fields,
-                fault,
-            });
+            return Err(Malformed { head, mti, fields, fault });
         }
     };
     let checked = check_tlv(&fields).and_then(|()| Request::decode(mti, &fields));
     match checked {
-        Ok(request) => Ok(Message {
-            head,
-            mti,
-            fields,
-            request,
-        }),
-        Err(fault) => Err(Malformed {
-            head,
-            mti,
-            fields,
-            fault,
-        }),
+        Ok(request) => Ok(Message { head, mti, fields, request }),
+        Err(fault) => Err(Malformed { head, mti, fields, fault }),
     }
 }
 
 /// Fields 55 and 57 of whatever message must be well-formed: a malformed one is never a guess.
 fn check_tlv(fields: &Fields<'_>) -> Result<(), Fault> {
-    let emv = fields
-        .bytes(55)
-        .map_or(Ok(()), check_emv)
-        .map_err(|kind| Fault::new(55, kind));
+    let emv = fields.bytes(55).map_or(Ok(()), check_emv).map_err(|kind| Fault::new(55, kind));
     emv.and_then(|()| match fields.bytes(57) {
         Some(field) => crate::integrity::check(field).map_err(|kind| Fault::new(57, kind)),
         None => Ok(()),
@@ -110,9 +92,6 @@ fn check_tlv(fields: &Fields<'_>) -> Result<(), Fault> {
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("mti", &self.mti)
-            .field("fields", &self.fields)
-            .finish_non_exhaustive()
+        f.debug_struct("Message").field("mti", &self.mti).field("fields", &self.fields).finish_non_exhaustive()
     }
 }

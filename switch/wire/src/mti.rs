@@ -17,10 +17,7 @@ impl Mti {
 
     pub(crate) fn decode(dialect: &Dialect, bytes: &[u8]) -> Option<Self> {
         let digits = DigitString::new(bytes, 4, dialect.digits, Side::Left, Content::N)?;
-        digits
-            .number()
-            .and_then(|number| u16::try_from(number).ok())
-            .map(Self)
+        digits.number().and_then(|number| u16::try_from(number).ok()).map(Self)
     }
 
     pub(crate) fn encode(self, dialect: &Dialect, to: &mut [u8]) -> Option<()> {
@@ -81,18 +78,12 @@ impl Head {
     /// A terminal's own: from address `source`, software version 31, no request.
     pub const fn of_terminal(destination: [u8; 2], source: [u8; 2]) -> Self {
         let tpdu = [0x60, destination[0], destination[1], source[0], source[1]];
-        Self {
-            tpdu,
-            header: [0x60, 0x31, 0x00, 0x31, 0x01, 0x00],
-        }
+        Self { tpdu, header: [0x60, 0x31, 0x00, 0x31, 0x01, 0x00] }
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (tpdu, header) = bytes.split_first_chunk::<5>()?;
-        Some(Self {
-            tpdu: *tpdu,
-            header: header.try_into().ok()?,
-        })
+        Some(Self { tpdu: *tpdu, header: header.try_into().ok()? })
     }
 
     /// The answer's: destination and source swapped, the header kept but for its
@@ -101,10 +92,7 @@ impl Head {
         let [id, d1, d0, s1, s0] = self.tpdu;
         let mut header = self.header;
         header[2] = header[2] & 0xF0 | command.digit();
-        Self {
-            tpdu: [id, s1, s0, d1, d0],
-            header,
-        }
+        Self { tpdu: [id, s1, s0, d1, d0], header }
     }
 
     /// The command in an answer's processing digit; `None` for a digit that means nothing.

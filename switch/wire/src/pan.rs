@@ -19,31 +19,23 @@ pub struct Pan {
 impl Pan {
     /// From ASCII digits, 1 to 19 of them.
     pub fn from_ascii(ascii: &[u8]) -> Option<Self> {
-        let fits =
-            (1..=MAX_PAN_DIGITS).contains(&ascii.len()) && ascii.iter().all(u8::is_ascii_digit);
+        let fits = (1..=MAX_PAN_DIGITS).contains(&ascii.len()) && ascii.iter().all(u8::is_ascii_digit);
         fits.then(|| Self::collect(ascii.iter().copied()))
     }
 
     pub(crate) fn from_digits(digits: DigitString<'_>) -> Option<Self> {
-        (1..=MAX_PAN_DIGITS)
-            .contains(&digits.len())
-            .then(|| Self::collect(digits.values().map(|value| b'0' + value)))
+        (1..=MAX_PAN_DIGITS).contains(&digits.len()).then(|| Self::collect(digits.values().map(|value| b'0' + value)))
     }
 
     /// The digits of track 2 before its separator.
     pub(crate) fn from_track2(track: DigitString<'_>) -> Option<Self> {
         let length = track.values().position(|value| value == SEPARATOR)?;
         let digits = track.values().take(length).map(|value| b'0' + value);
-        (1..=MAX_PAN_DIGITS)
-            .contains(&length)
-            .then(|| Self::collect(digits))
+        (1..=MAX_PAN_DIGITS).contains(&length).then(|| Self::collect(digits))
     }
 
     fn collect(ascii: impl Iterator<Item = u8>) -> Self {
-        let mut pan = Self {
-            digits: [0; MAX_PAN_DIGITS],
-            length: 0,
-        };
+        let mut pan = Self { digits: [0; MAX_PAN_DIGITS], length: 0 };
         for (to, digit) in pan.digits.iter_mut().zip(ascii) {
             *to = digit;
             pan.length += 1;
@@ -62,17 +54,7 @@ impl fmt::Display for Pan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |place: usize| self.length >= 13 && (place < 6 || place + 4 >= self.length);
         let mut digits = self.as_ascii().iter().enumerate();
-        digits.try_for_each(|(place, digit)| {
-            write!(
-                f,
-                "{}",
-                if shown(place) {
-                    char::from(*digit)
-                } else {
-                    '*'
-                }
-            )
-        })
+        digits.try_for_each(|(place, digit)| write!(f, "{}", if shown(place) { char::from(*digit) } else { '*' }))
     }
 }
 

@@ -81,9 +81,7 @@ impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Length => "field 62 has not the length of its network code",
-            Self::CheckValue => {
-                "a session key's check value is wrong: is it the right terminal master key?"
-            }
+            Self::CheckValue => "a session key's check value is wrong: is it the right terminal master key?",
             Self::Layout => "keys of this network code cannot serve this MAC",
         })
     }
@@ -154,17 +152,9 @@ enum WrappingCipher {
 
 impl SessionKeys {
     /// Keys from random bytes: as many of them as the layout and the MAC need are taken.
-    pub fn from_random(
-        layout: KeyLayout,
-        mac: MacAlgorithm,
-        random: &[[u8; 16]; 3],
-    ) -> Result<Self, KeyFault> {
+    pub fn from_random(layout: KeyLayout, mac: MacAlgorithm, random: &[[u8; 16]; 3]) -> Result<Self, KeyFault> {
         let mac_key_bytes = layout.mac_key_bytes(mac).ok_or(KeyFault::Layout)?;
-        Ok(Self {
-            keys: *random,
-            key_bytes: layout.key_bytes(),
-            mac_key_bytes,
-        })
+        Ok(Self { keys: *random, key_bytes: layout.key_bytes(), mac_key_bytes })
     }
 
     /// The MAC key, 8 or 16 bytes.
@@ -180,24 +170,10 @@ impl SessionKeys {
     }
 
     /// Writes field 62: what the switch sends. Returns how many bytes it has.
-    pub fn wrap(
-        &self,
-        layout: KeyLayout,
-        tmk: &Tmk,
-        field: &mut [u8; MAX_KEY_FIELD_BYTES],
-    ) -> usize {
+    pub fn wrap(&self, layout: KeyLayout, tmk: &Tmk, field: &mut [u8; MAX_KEY_FIELD_BYTES]) -> usize {
         let slot = layout.key_bytes() + KCV_BYTES;
-        for (at, (to, key)) in field
-            .chunks_mut(slot)
-            .zip(&self.keys)
-            .take(layout.keys())
-            .enumerate()
-        {
-            let bytes = if at == MAC_SLOT {
-                self.mac_key_bytes
-            } else {
-                self.key_bytes
-            };
+        for (at, (to, key)) in field.chunks_mut(slot).zip(&self.keys).take(layout.keys()).enumerate() {
+            let bytes = if at == MAC_SLOT { self.mac_key_bytes } else { self.key_bytes };
             let (wrapped, kcv) = to.split_at_mut(layout.key_bytes());
             wrapped.fill(0);
             let key = key.get(..bytes).unwrap_or_default();
@@ -208,28 +184,15 @@ impl SessionKeys {
     }
 
     /// Reads field 62: what the terminal does.
-    pub fn unwrap(
-        layout: KeyLayout,
-        mac: MacAlgorithm,
-        tmk: &Tmk,
-        field: &[u8],
-    ) -> Result<Self, KeyFault> {
+    pub fn unwrap(layout: KeyLayout, mac: MacAlgorithm, tmk: &Tmk, field: &[u8]) -> Result<Self, KeyFault> {
         let mac_key_bytes = layout.mac_key_bytes(mac).ok_or(KeyFault::Layout)?;
         let slot = layout.key_bytes() + KCV_BYTES;
         if field.len() != slot * layout.keys() {
             return Err(KeyFault::Length);
         }
-        let mut keys = Self {
-            keys: [[0; 16]; 3],
-            key_bytes: layout.key_bytes(),
-            mac_key_bytes,
-        };
+        let mut keys = Self { keys: [[0; 16]; 3], key_bytes: layout.key_bytes(), mac_key_bytes };
         for (at, (from, key)) in field.chunks(slot).zip(&mut keys.keys).enumerate() {
-            let bytes = if at == MAC_SLOT {
-                mac_key_bytes
-            } else {
-                layout.key_bytes()
-            };
+            let bytes = if at == MAC_SLOT { mac_key_bytes } else { layout.key_bytes() };
             let (wrapped, kcv) = from.split_at(layout.key_bytes());
             let (wrapped, unused) = wrapped.split_at(bytes);
             crypt_blocks(layout.cipher(), tmk, wrapped, key, Direction::Decrypt);
@@ -252,13 +215,7 @@ enum Direction {
 }
 
 /// ECB under the TMK, block by block.
-fn crypt_blocks(
-    cipher: WrappingCipher,
-    tmk: &Tmk,
-    from: &[u8],
-    to: &mut [u8],
-    direction: Direction,
-) {
+fn crypt_blocks(cipher: WrappingCipher, tmk: &Tmk, from: &[u8], to: &mut [u8], direction: Direction) {
     match cipher {
         WrappingCipher::Tdes => crypt(&expand::<TdesEde2>(&tmk.0), from, to, 8, direction),
         WrappingCipher::Sm4 => crypt(&expand::<Sm4>(&tmk.0), from, to, 16, direction),
@@ -277,10 +234,7 @@ fn crypt<C: BlockCipherEncrypt + BlockCipherDecrypt>(
     direction: Direction,
 ) {
     let Some(cipher) = cipher else { return };
-    for (from, to) in from
-        .chunks_exact(block_bytes)
-        .zip(to.chunks_exact_mut(block_bytes))
-    {
+    for (from, to) in from.chunks_exact(block_bytes).zip(to.chunks_exact_mut(block_bytes)) {
         to.copy_from_slice(from);
         if let Ok(block) = to.try_into() {
             match direction {

@@ -26,9 +26,7 @@ pub fn encode_text<'b>(text: &str, encoding: TextEncoding, to: &'b mut [u8]) -> 
 }
 
 fn gbk_bytes<'b>(character: &str, to: &'b mut [u8; 8]) -> &'b [u8] {
-    let (result, _, written) = GBK
-        .new_encoder()
-        .encode_from_utf8_without_replacement(character, to, true);
+    let (result, _, written) = GBK.new_encoder().encode_from_utf8_without_replacement(character, to, true);
     match result {
         EncoderResult::InputEmpty => to.get(..written).unwrap_or_default(),
         EncoderResult::OutputFull | EncoderResult::Unmappable(_) => b"?",
@@ -42,13 +40,7 @@ mod tests {
     #[test]
     fn texts_are_cut_between_characters() {
         let mut to = [0; 7];
-        assert_eq!(
-            encode_text("诚信A卡", TextEncoding::Utf8, &mut to),
-            "诚信A".as_bytes()
-        );
-        assert_eq!(
-            encode_text("诚信卡😀", TextEncoding::Gbk, &mut to),
-            b"\xb3\xcf\xd0\xc5\xbf\xa8?"
-        );
+        assert_eq!(encode_text("诚信A卡", TextEncoding::Utf8, &mut to), "诚信A".as_bytes());
+        assert_eq!(encode_text("诚信卡😀", TextEncoding::Gbk, &mut to), b"\xb3\xcf\xd0\xc5\xbf\xa8?");
     }
 }

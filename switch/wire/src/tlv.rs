@@ -35,11 +35,7 @@ impl<'a> Tlvs<'a> {
         let (length, rest) = take_length(rest).ok_or(FaultKind::TlvLength)?;
         let (value, rest) = rest.split_at_checked(length).ok_or(FaultKind::TlvLength)?;
         self.rest = rest;
-        Ok(Tlv {
-            tag,
-            value,
-            constructed,
-        })
+        Ok(Tlv { tag, value, constructed })
     }
 }
 
@@ -80,9 +76,7 @@ fn take_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     match bytes {
         [short @ 0..=0x7F, rest @ ..] => Some((usize::from(*short), rest)),
         [0x81, length @ 0x80..=0xFF, rest @ ..] => Some((usize::from(*length), rest)),
-        [0x82, high @ 1..=0xFF, low, rest @ ..] => {
-            Some((usize::from(u16::from_be_bytes([*high, *low])), rest))
-        }
+        [0x82, high @ 1..=0xFF, low, rest @ ..] => Some((usize::from(u16::from_be_bytes([*high, *low])), rest)),
         _ => None,
     }
 }
@@ -127,11 +121,7 @@ pub struct TlvWriter<'b> {
 impl<'b> TlvWriter<'b> {
     /// Into `buffer`.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
-        Self {
-            buffer,
-            at: 0,
-            overflow: false,
-        }
+        Self { buffer, at: 0, overflow: false }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -158,11 +148,7 @@ impl<'b> TlvWriter<'b> {
 
     /// All that was written; `None` where it didn't fit.
     pub fn finish(self) -> Option<&'b [u8]> {
-        let Self {
-            buffer,
-            at,
-            overflow,
-        } = self;
+        let Self { buffer, at, overflow } = self;
         if overflow { None } else { buffer.get(..at) }
     }
 }
@@ -182,32 +168,18 @@ mod tests {
             (&[0xDF, 0x01, 0x81, 0x01, b'A'], FaultKind::TlvLength),
             (&[0xDF, 0x01, 0x82, 0x00, 0x81], FaultKind::TlvLength),
             (&[0xDF, 0x01, 0x80], FaultKind::TlvLength),
-            (
-                &[0xDF, 0x01, 0x00, 0xDF, 0x01, 0x00],
-                FaultKind::TlvRepeated,
-            ),
-            (
-                &[0x70, 0x08, 0x70, 0x06, 0x70, 0x04, 0x70, 0x02, 0x70, 0x00],
-                FaultKind::TlvDepth,
-            ),
+            (&[0xDF, 0x01, 0x00, 0xDF, 0x01, 0x00], FaultKind::TlvRepeated),
+            (&[0x70, 0x08, 0x70, 0x06, 0x70, 0x04, 0x70, 0x02, 0x70, 0x00], FaultKind::TlvDepth),
             (&[0x70, 0x02, 0x9F, 0x02], FaultKind::TlvLength),
         ] {
             assert_eq!(check(bytes, emv_may_repeat), Err(fault), "{bytes:02x?}");
         }
-        assert_eq!(
-            check(&[0x71, 0, 0x71, 0, 0x9F, 0x02, 0x01, 0xFF], emv_may_repeat),
-            Ok(())
-        );
+        assert_eq!(check(&[0x71, 0, 0x71, 0, 0x9F, 0x02, 0x01, 0xFF], emv_may_repeat), Ok(()));
     }
 
     #[test]
     fn lengths_are_written_in_their_shortest_form() {
-        for (length, bytes) in [
-            (127, 3 + 127),
-            (128, 4 + 128),
-            (255, 4 + 255),
-            (256, 5 + 256),
-        ] {
+        for (length, bytes) in [(127, 3 + 127), (128, 4 + 128), (255, 4 + 255), (256, 5 + 256)] {
             let (value, mut buffer) = ([7; 256], [0; 300]);
             let mut writer = TlvWriter::new(&mut buffer);
             writer.tag(0xDF1A, &value[..length]);

@@ -34,22 +34,15 @@ fn macs() {
     ] {
         let key = MacKey::new(algorithm, &hex(key)).unwrap();
         assert_eq!(key.mac(&hex(MAB)).to_vec(), hex(&mac), "{algorithm}");
-        assert!(
-            key.verify(&hex(MAB), hex(&mac).as_slice().try_into().unwrap()),
-            "{algorithm}"
-        );
+        assert!(key.verify(&hex(MAB), hex(&mac).as_slice().try_into().unwrap()), "{algorithm}");
     }
 }
 
 #[test]
 fn session_keys_of_004_with_a_single_length_mac_key() {
     let tmk = Tmk::new(hex(TMK).try_into().unwrap());
-    let keys =
-        SessionKeys::unwrap(KeyLayout::TdesWithTrack, MacAlgorithm::X99, &tmk, &hex(F62)).unwrap();
-    assert_eq!(
-        (keys.pin_key(), keys.mac_key()),
-        (hex(TPK).as_slice(), hex(TAK).as_slice())
-    );
+    let keys = SessionKeys::unwrap(KeyLayout::TdesWithTrack, MacAlgorithm::X99, &tmk, &hex(F62)).unwrap();
+    assert_eq!((keys.pin_key(), keys.mac_key()), (hex(TPK).as_slice(), hex(TAK).as_slice()));
     let mut field = [0xFF; 60];
     let length = keys.wrap(KeyLayout::TdesWithTrack, &tmk, &mut field);
     assert_eq!(hex::encode_upper(&field[..length]), F62);
@@ -57,12 +50,7 @@ fn session_keys_of_004_with_a_single_length_mac_key() {
 
 #[test]
 fn the_star_inquiry_byte_for_byte() {
-    let origin = Origin {
-        terminal: *b"QZ000001",
-        merchant: *b"999520153990001",
-        stan: 1,
-        batch: 1,
-    };
+    let origin = Origin { terminal: *b"QZ000001", merchant: *b"999520153990001", stan: 1, batch: 1 };
     let inquiry = StarInquiry {
         presented: Presented {
             origin,
@@ -79,43 +67,21 @@ fn the_star_inquiry_byte_for_byte() {
     let mab = writer.finish().unwrap();
     assert_eq!(hex::encode_upper(mab), MAB);
 
-    let mac = MacKey::new(MacAlgorithm::CupEcb, &hex(TAK))
-        .unwrap()
-        .mac(mab);
+    let mac = MacKey::new(MacAlgorithm::CupEcb, &hex(TAK)).unwrap().mac(mab);
     let mut frame = [0; 512];
-    let length = seal_frame(
-        &CUP,
-        Head::of_terminal([0x00, 0x03], [0x00, 0x00]),
-        mab,
-        Some(mac),
-        &mut frame,
-    )
-    .unwrap();
+    let length = seal_frame(&CUP, Head::of_terminal([0x00, 0x03], [0x00, 0x00]), mab, Some(mac), &mut frame).unwrap();
     assert_eq!(hex::encode_upper(&frame[..length]), FRAME);
 }
 
 #[test]
 fn the_whole_frame_is_read() {
     let frame = hex(FRAME);
-    let Step::Frame(framed, 86) = next_frame(&[&CUP], &frame) else {
-        panic!("not a frame")
-    };
+    let Step::Frame(framed, 86) = next_frame(&[&CUP], &frame) else { panic!("not a frame") };
     let message = xingka_wire::decode(&framed).unwrap();
     assert_eq!(message.mab(), hex(MAB));
     assert_eq!(message.mac(), Some(*b"955F0697"));
-    let Request::StarInquiry(inquiry) = &message.request else {
-        panic!("not a star inquiry")
-    };
-    assert_eq!(
-        (
-            inquiry.presented.origin.stan,
-            inquiry.presented.origin.batch
-        ),
-        (1, 1)
-    );
+    let Request::StarInquiry(inquiry) = &message.request else { panic!("not a star inquiry") };
+    assert_eq!((inquiry.presented.origin.stan, inquiry.presented.origin.batch), (1, 1));
     let printed = format!("{message:?}");
-    assert!(
-        !printed.contains("6299990000000000012") && printed.contains("629999*********0012"),
-        "{printed}"
-    );
+    assert!(!printed.contains("6299990000000000012") && printed.contains("629999*********0012"), "{printed}");
 }

@@ -16,8 +16,7 @@ pub const PROVIDER: MerchantId = MerchantId(*b"999520153990001");
 
 pub fn date(text: &str) -> Date {
     let parts: Vec<u32> = text.split('-').map(|part| part.parse().unwrap()).collect();
-    Date::from_civil(parts[0].cast_signed(), parts[1], parts[2])
-        .unwrap_or_else(|| panic!("no such date: {text}"))
+    Date::from_civil(parts[0].cast_signed(), parts[1], parts[2]).unwrap_or_else(|| panic!("no such date: {text}"))
 }
 
 pub fn minutes(text: &str) -> u16 {
@@ -30,11 +29,7 @@ pub fn moment(day: &str, time: &str) -> Moment {
     let date = date(day);
     let second_of_day = u32::from(minutes(time)) * 60;
     let epoch_ms = i64::from(date.0) * 86_400_000 + i64::from(second_of_day) * 1000 - 8 * 3_600_000;
-    Moment {
-        epoch_ms,
-        date,
-        second_of_day,
-    }
+    Moment { epoch_ms, date, second_of_day }
 }
 
 /// Always valid, for everybody, without limits, worth nothing yet.
@@ -62,49 +57,20 @@ pub fn benefit(id: u32, kind: BenefitKind) -> Benefit {
 }
 
 pub fn holder(star: u8) -> Holder {
-    Holder {
-        category: Category::Resident,
-        rated: Star::new(star).unwrap(),
-        status: HolderStatus::Active,
-    }
+    Holder { category: Category::Resident, rated: Star::new(star).unwrap(), status: HolderStatus::Active }
 }
 
 pub fn card(holder_no: u32) -> Card {
-    Card {
-        holder_no: HolderNo(holder_no),
-        status: CardStatus::Active,
-        expires: date("2030-12-01").month(),
-    }
+    Card { holder_no: HolderNo(holder_no), status: CardStatus::Active, expires: date("2030-12-01").month() }
 }
 
 pub fn shop() -> Merchant {
-    Merchant {
-        id: PROVIDER,
-        kind: MerchantKind::Merchant,
-        circle: Circle::Member,
-    }
+    Merchant { id: PROVIDER, kind: MerchantKind::Merchant, circle: Circle::Member }
 }
 
-pub const FULL_SCOPE: Scope = Scope {
-    discount: true,
-    priority: true,
-    star: true,
-};
+pub const FULL_SCOPE: Scope = Scope { discount: true, priority: true, star: true };
 
 pub fn ask(kind: AskKind) -> Ask {
-    let card = AskedCard::Number {
-        key: PanKey([7; 32]),
-        bin: 629_999,
-        last4: 12,
-        luhn_ok: true,
-    };
-    Ask {
-        kind,
-        card,
-        amount: None,
-        currency: *b"156",
-        service: None,
-        preview: false,
-        chosen: None,
-    }
+    let card = AskedCard::Number { key: PanKey([7; 32]), bin: 629_999, last4: 12, luhn_ok: true };
+    Ask { kind, card, amount: None, currency: *b"156", service: None, preview: false, chosen: None }
 }

@@ -22,10 +22,7 @@ pub struct Answer {
 }
 
 fn refused(code: &'static str) -> Answer {
-    Answer {
-        code,
-        ..Answer::default()
-    }
+    Answer { code, ..Answer::default() }
 }
 
 pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> Answer {
@@ -35,9 +32,7 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
     if &ask.currency != b"156" {
         return refused("12");
     }
-    if purchase && ask.amount.is_none()
-        || !counter && ask.amount.is_some_and(|amount| amount.0 == 0)
-    {
+    if purchase && ask.amount.is_none() || !counter && ask.amount.is_some_and(|amount| amount.0 == 0) {
         return refused("13");
     }
     if facts.reversed_before {
@@ -60,22 +55,11 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
         return refused("54");
     }
 
-    let star = if holder.status == HolderStatus::Active {
-        holder.rated.level()
-    } else {
-        0
-    };
-    let mut sorted: Vec<&Benefit> = benefits
-        .iter()
-        .filter(|b| b.provider == facts.merchant.id)
-        .collect();
+    let star = if holder.status == HolderStatus::Active { holder.rated.level() } else { 0 };
+    let mut sorted: Vec<&Benefit> = benefits.iter().filter(|b| b.provider == facts.merchant.id).collect();
     sorted.sort_by_key(|b| b.id);
     let value = |b: &Benefit| {
-        if star == 0 {
-            0
-        } else {
-            b.values[usize::from(star) - 1]
-        }
+        if star == 0 { 0 } else { b.values[usize::from(star) - 1] }
     };
     let open = |b: &Benefit| {
         let uses = facts.counts.uses_of(b.id);
@@ -84,23 +68,17 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
             && value(b) > 0
             && b.valid_from <= now.date
             && now.date <= b.valid_to
-            && b.weekdays.is_none_or(|(first, last)| {
-                first <= now.date.weekday() && now.date.weekday() <= last
-            })
-            && b.hours
-                .is_none_or(|(from, to)| from <= now.minute_of_day() && now.minute_of_day() < to)
+            && b.weekdays.is_none_or(|(first, last)| first <= now.date.weekday() && now.date.weekday() <= last)
+            && b.hours.is_none_or(|(from, to)| from <= now.minute_of_day() && now.minute_of_day() < to)
             && b.limits.per_day.is_none_or(|limit| uses.today < limit)
-            && b.limits
-                .per_month
-                .is_none_or(|limit| uses.this_month < limit)
+            && b.limits.per_month.is_none_or(|limit| uses.this_month < limit)
             && b.limits.per_holder.is_none_or(|limit| uses.ever < limit)
     };
     let rest_of_budget = |b: &Benefit| match b.limits.budget {
         Some(budget) => budget.0.saturating_sub(facts.counts.spent_on(b.id).0),
         None => u64::MAX,
     };
-    let in_circle =
-        facts.merchant.kind != MerchantKind::Merchant || facts.merchant.circle == Circle::Member;
+    let in_circle = facts.merchant.kind != MerchantKind::Merchant || facts.merchant.circle == Circle::Member;
     let reduces = |b: &Benefit| matches!(b.kind, BenefitKind::Discount | BenefitKind::AmountOff);
     let off = |b: &Benefit, of: u64| {
         let wanted = match b.kind {
@@ -111,16 +89,10 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
             }
             _ => u64::from(value(b)),
         };
-        wanted
-            .min(of)
-            .min(b.max_off.map_or(u64::MAX, |most| most.0))
+        wanted.min(of).min(b.max_off.map_or(u64::MAX, |most| most.0))
     };
 
-    let mut answer = Answer {
-        code: "00",
-        star,
-        ..Answer::default()
-    };
+    let mut answer = Answer { code: "00", star, ..Answer::default() };
     if let Some(amount) = ask.amount.filter(|_| !counter) {
         let mut applied: Vec<(u32, u64)> = Vec::new();
         let mut taken_groups: Vec<&str> = Vec::new();
@@ -129,10 +101,7 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
             let chosen = |b: &Benefit| !purchase || ask.chosen.is_none_or(|id| id == b.id);
             let large_enough = |b: &Benefit| b.min_amount.is_none_or(|least| amount >= least);
             let mut best: Option<(&Benefit, u64)> = None;
-            for b in sorted
-                .iter()
-                .filter(|b| reduces(b) && !b.stacks && chosen(b) && open(b) && large_enough(b))
-            {
+            for b in sorted.iter().filter(|b| reduces(b) && !b.stacks && chosen(b) && open(b) && large_enough(b)) {
                 let off = off(b, rest);
                 if off > 0 && off <= rest_of_budget(b) && best.is_none_or(|(_, most)| off > most) {
                     best = Some((b, off));
@@ -143,14 +112,8 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
                 taken_groups.extend(b.group.as_deref());
                 rest -= off;
             }
-            for b in sorted
-                .iter()
-                .filter(|b| reduces(b) && b.stacks && chosen(b) && open(b) && large_enough(b))
-            {
-                if b.group
-                    .as_deref()
-                    .is_some_and(|group| taken_groups.contains(&group))
-                {
+            for b in sorted.iter().filter(|b| reduces(b) && b.stacks && chosen(b) && open(b) && large_enough(b)) {
+                if b.group.as_deref().is_some_and(|group| taken_groups.contains(&group)) {
                     continue;
                 }
                 let off = off(b, rest);
@@ -167,11 +130,8 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
         answer.applied = Some(applied);
     }
     if inquiry && ask.amount.is_none() {
-        let rates = sorted
-            .iter()
-            .filter(|b| b.kind == BenefitKind::Discount && !b.stacks && open(b));
-        let affordable =
-            rates.filter(|b| facts.scope.discount && in_circle && rest_of_budget(b) > 0);
+        let rates = sorted.iter().filter(|b| b.kind == BenefitKind::Discount && !b.stacks && open(b));
+        let affordable = rates.filter(|b| facts.scope.discount && in_circle && rest_of_budget(b) > 0);
         answer.highest_discount = Some(affordable.map(|b| value(b).min(10_000)).max().unwrap_or(0));
     }
 
@@ -191,14 +151,8 @@ pub fn answer(ask: &Ask, facts: &Facts, benefits: &[Benefit], now: Moment) -> An
         let faster = best_of(BenefitKind::Faster);
         answer.days = faster.map_or(0, |(_, days)| days as u8);
         let mut groups: Vec<&str> = Vec::new();
-        for b in sorted
-            .iter()
-            .filter(|b| b.kind == BenefitKind::FeeWaiver && open(b))
-        {
-            if b.group
-                .as_deref()
-                .is_none_or(|group| !groups.contains(&group))
-            {
+        for b in sorted.iter().filter(|b| b.kind == BenefitKind::FeeWaiver && open(b)) {
+            if b.group.as_deref().is_none_or(|group| !groups.contains(&group)) {
                 groups.extend(b.group.as_deref());
                 answer.waivers.push(b.id.0);
             }

@@ -81,10 +81,7 @@ impl Table for Benefits {
         let provider = fields.read("provider", str::parse);
         let title = fields.read("title", text(TITLE_CHARACTERS));
         let kind = fields.read("kind", str::parse);
-        let service = fields.read(
-            "service",
-            optional(|code| ServiceCode::new(code.as_bytes())),
-        );
+        let service = fields.read("service", optional(|code| ServiceCode::new(code.as_bytes())));
         let audience = fields.read("audience", str::parse);
         let values = values(fields, kind);
         let valid_from = fields.read("valid_from", date);
@@ -124,33 +121,22 @@ impl Table for Benefits {
         row.id
     }
 
-    async fn put(
-        &self,
-        change: &mut Change,
-        rows: &[Benefit],
-        _: &HashMap<String, i64>,
-    ) -> Result<u64, StoreError> {
+    async fn put(&self, change: &mut Change, rows: &[Benefit], _: &HashMap<String, i64>) -> Result<u64, StoreError> {
         change.put_benefits(rows).await
     }
 }
 
 fn values(fields: &mut Fields<'_>, kind: Option<BenefitKind>) -> Option<[u32; 5]> {
     let largest = kind.map_or(u32::MAX, BenefitKind::largest_value);
-    let [s1, s2, s3, s4, s5] =
-        ["s1", "s2", "s3", "s4", "s5"].map(|star| fields.read(star, number_u32(0..=largest)));
+    let [s1, s2, s3, s4, s5] = ["s1", "s2", "s3", "s4", "s5"].map(|star| fields.read(star, number_u32(0..=largest)));
     Some([s1?, s2?, s3?, s4?, s5?])
 }
 
 fn limits(fields: &mut Fields<'_>) -> Option<Limits> {
-    let [per_day, per_month, per_holder] = ["per_day", "per_month", "per_holder"]
-        .map(|column| fields.read(column, optional(number_u32(0..=u32::MAX))));
+    let [per_day, per_month, per_holder] =
+        ["per_day", "per_month", "per_holder"].map(|column| fields.read(column, optional(number_u32(0..=u32::MAX))));
     let budget = fields.read("budget", fen(LARGEST_BUDGET));
-    Some(Limits {
-        per_day: per_day?,
-        per_month: per_month?,
-        per_holder: per_holder?,
-        budget: budget?,
-    })
+    Some(Limits { per_day: per_day?, per_month: per_month?, per_holder: per_holder?, budget: budget? })
 }
 
 fn fen(largest: u64) -> impl Fn(&str) -> Result<Option<Fen>, BadNumber> {
@@ -161,16 +147,10 @@ fn legal_basis(fields: &mut Fields<'_>) -> Option<String> {
     if fields.text("legal_basis").trim().is_empty() {
         return fields.read("legal_basis", |_| Err(NoBasis));
     }
-    fields.read("legal_basis", |basis| -> Result<_, BadText> {
-        some_text(LEGAL_BASIS_CHARACTERS)(basis)
-    })
+    fields.read("legal_basis", |basis| -> Result<_, BadText> { some_text(LEGAL_BASIS_CHARACTERS)(basis) })
 }
 
 /// The merchant pays, unless the file says who does.
 fn bearer(text: &str) -> Result<Bearer, BadWord> {
-    if text.is_empty() {
-        Ok(Bearer::Merchant)
-    } else {
-        text.parse()
-    }
+    if text.is_empty() { Ok(Bearer::Merchant) } else { text.parse() }
 }

@@ -63,14 +63,7 @@ impl Table for Cards<'_> {
         let status = fields.read("status", str::parse);
         let expires = fields.read("expires", month);
         let (key, bin, last4) = number?;
-        Some(CardRow {
-            key,
-            bin,
-            last4,
-            holder_id: holder_id?,
-            status: status?,
-            expires: expires?,
-        })
+        Some(CardRow { key, bin, last4, holder_id: holder_id?, status: status?, expires: expires? })
     }
 
     fn key(row: &CardRow) -> PanKey {
@@ -83,30 +76,22 @@ impl Table for Cards<'_> {
         rows: &[CardRow],
         numbers: &HashMap<String, i64>,
     ) -> Result<u64, StoreError> {
-        let rows: Vec<(&CardRow, i64)> = rows
-            .iter()
-            .filter_map(|row| Some((row, *numbers.get(&row.holder_id)?)))
-            .collect();
+        let rows: Vec<(&CardRow, i64)> =
+            rows.iter().filter_map(|row| Some((row, *numbers.get(&row.holder_id)?))).collect();
         change.put_cards(&rows).await
     }
 }
 
 impl Cards<'_> {
     fn number(&self, fields: &mut Fields<'_>) -> Option<Number> {
-        let hashed = ["pan_key", "bin", "last4"]
-            .iter()
-            .any(|column| !fields.text(column).is_empty());
+        let hashed = ["pan_key", "bin", "last4"].iter().any(|column| !fields.text(column).is_empty());
         match (fields.text("pan").is_empty(), hashed) {
             (false, false) => fields.read("pan", |text| self.hash(text)),
             (true, true) => hashed_number(fields),
-            (true, false) => fields.fault(
-                "pan",
-                "must not be empty, unless pan_key, bin and last4 stand for it".into(),
-            ),
-            (false, true) => fields.fault(
-                "pan",
-                "stands beside pan_key, bin or last4: give one or the other".into(),
-            ),
+            (true, false) => {
+                fields.fault("pan", "must not be empty, unless pan_key, bin and last4 stand for it".into())
+            }
+            (false, true) => fields.fault("pan", "stands beside pan_key, bin or last4: give one or the other".into()),
         }
     }
 
@@ -118,38 +103,22 @@ impl Cards<'_> {
         if !luhn_ok(number) {
             return Err(BadNumber::Check);
         }
-        Ok((
-            self.hasher.key_of(number),
-            pan::bin(number),
-            pan::last4(number),
-        ))
+        Ok((self.hasher.key_of(number), pan::bin(number), pan::last4(number)))
     }
 }
 
 fn hashed_number(fields: &mut Fields<'_>) -> Option<Number> {
-    let key = fields.read("pan_key", |text| -> Result<_, BadHex> {
-        Ok(PanKey(hex_bytes(text)?))
-    });
-    let bin = fields.read("bin", |text| {
-        digits(text, BIN_DIGITS).ok_or(BadNumber::Digits(BIN_DIGITS))
-    });
-    let last4 = fields.read("last4", |text| {
-        digits(text, LAST_DIGITS).ok_or(BadNumber::Digits(LAST_DIGITS))
-    });
+    let key = fields.read("pan_key", |text| -> Result<_, BadHex> { Ok(PanKey(hex_bytes(text)?)) });
+    let bin = fields.read("bin", |text| digits(text, BIN_DIGITS).ok_or(BadNumber::Digits(BIN_DIGITS)));
+    let last4 = fields.read("last4", |text| digits(text, LAST_DIGITS).ok_or(BadNumber::Digits(LAST_DIGITS)));
     Some((key?, bin?, u16::try_from(last4?).ok()?))
 }
 
 /// `2031-12`.
 fn month(text: &str) -> Result<Month, BadForm> {
     let (year, month) = text.split_once('-').ok_or(BadForm::Month)?;
-    let (year, month) = digits(year, 4)
-        .zip(digits(month, 2))
-        .ok_or(BadForm::Month)?;
-    if (1..=12).contains(&month) {
-        Ok(Month::new(year.cast_signed(), month))
-    } else {
-        Err(BadForm::Month)
-    }
+    let (year, month) = digits(year, 4).zip(digits(month, 2)).ok_or(BadForm::Month)?;
+    if (1..=12).contains(&month) { Ok(Month::new(year.cast_signed(), month)) } else { Err(BadForm::Month) }
 }
 
 #[cfg(test)]
@@ -158,20 +127,8 @@ mod tests {
 
     #[test]
     fn months() {
-        assert_eq!(
-            month("2031-12").map(|month| month.to_string()).as_deref(),
-            Ok("2031-12")
-        );
-        for text in [
-            "2031-13",
-            "2031-00",
-            "2031-1",
-            "31-12",
-            "203112",
-            "2031/12",
-            "",
-            "2031-12-01",
-        ] {
+        assert_eq!(month("2031-12").map(|month| month.to_string()).as_deref(), Ok("2031-12"));
+        for text in ["2031-13", "2031-00", "2031-1", "31-12", "203112", "2031/12", "", "2031-12-01"] {
             assert_eq!(month(text), Err(BadForm::Month), "{text}");
         }
     }
@@ -183,13 +140,7 @@ mod tests {
         let (_, bin, last4) = cards.hash("6299990000000000012").unwrap();
         assert_eq!((bin, last4), (629_999, 12));
         assert_eq!(cards.hash("6299990000000000013"), Err(BadNumber::Check));
-        for text in [
-            "629999000000012",
-            "62999900000000000128",
-            "629999000000000001x",
-            "６299990000000000012",
-            "",
-        ] {
+        for text in ["629999000000012", "62999900000000000128", "629999000000000001x", "６299990000000000012", ""] {
             assert_eq!(cards.hash(text), Err(BadNumber::Form), "{text}");
         }
     }

@@ -16,8 +16,7 @@ use thiserror::Error;
 use super::{benefits, cards, holders, merchants, terminals};
 use crate::benefit_text::{COLUMNS, texts};
 use crate::store::{
-    Reader, Store, StoreError, current_benefits, each_terminal, export_cards, export_holders,
-    export_merchants,
+    Reader, Store, StoreError, current_benefits, each_terminal, export_cards, export_holders, export_merchants,
 };
 
 /// What was written.
@@ -46,10 +45,7 @@ pub enum ExportError {
 /// Writes the city folder; it is made if it isn't there, and its files are replaced when
 /// all of the new ones are complete.
 pub async fn export(store: &Store, dir: &Path) -> Result<ExportReport, ExportError> {
-    fs::create_dir_all(dir).map_err(|source| ExportError::Write {
-        path: dir.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(dir).map_err(|source| ExportError::Write { path: dir.to_owned(), source })?;
     let mut reader = store.read().await?;
     let sheets = [
         holders(&mut reader, dir).await?,
@@ -58,10 +54,7 @@ pub async fn export(store: &Store, dir: &Path) -> Result<ExportReport, ExportErr
         terminals(&mut reader, dir).await?,
         benefits(&mut reader, dir).await?,
     ];
-    let files = sheets
-        .into_iter()
-        .map(Complete::rename)
-        .collect::<Result<_, _>>()?;
+    let files = sheets.into_iter().map(Complete::rename).collect::<Result<_, _>>()?;
     Ok(ExportReport { files })
 }
 
@@ -71,14 +64,7 @@ async fn holders(reader: &mut Reader, dir: &Path) -> Result<Complete, ExportErro
     export_holders(reader, |row| {
         let star = row.holder.rated.level().to_string();
         let (category, status) = (row.holder.category.word(), row.holder.status.word());
-        sheet.row([
-            row.id.as_str(),
-            category,
-            &star,
-            status,
-            &row.name,
-            &row.id_no,
-        ])
+        sheet.row([row.id.as_str(), category, &star, status, &row.name, &row.id_no])
     })
     .await?;
     sheet.complete()
@@ -88,11 +74,7 @@ async fn merchants(reader: &mut Reader, dir: &Path) -> Result<Complete, ExportEr
     let columns = ["merchant_id", "name", "kind", "mcc", "circle", "region"];
     let mut sheet = Sheet::create(dir, merchants::FILE, &columns)?;
     export_merchants(reader, |row| {
-        let (id, kind, circle) = (
-            row.merchant.id.to_string(),
-            row.merchant.kind.word(),
-            row.merchant.circle.word(),
-        );
+        let (id, kind, circle) = (row.merchant.id.to_string(), row.merchant.kind.word(), row.merchant.circle.word());
         sheet.row([id.as_str(), &row.name, kind, &row.mcc, circle, &row.region])
     })
     .await?;
@@ -103,47 +85,22 @@ async fn cards(reader: &mut Reader, dir: &Path) -> Result<Complete, ExportError>
     let columns = ["pan_key", "bin", "last4", "holder_id", "status", "expires"];
     let mut sheet = Sheet::create(dir, cards::FILE, &columns)?;
     export_cards(reader, |row| {
-        let (key, bin, last4) = (
-            hex::encode(row.key.0),
-            format!("{:06}", row.bin),
-            format!("{:04}", row.last4),
-        );
-        sheet.row([
-            key.as_str(),
-            &bin,
-            &last4,
-            &row.holder_id,
-            row.status.word(),
-            &row.expires.to_string(),
-        ])
+        let (key, bin, last4) = (hex::encode(row.key.0), format!("{:06}", row.bin), format!("{:04}", row.last4));
+        sheet.row([key.as_str(), &bin, &last4, &row.holder_id, row.status.word(), &row.expires.to_string()])
     })
     .await?;
     sheet.complete()
 }
 
 async fn terminals(reader: &mut Reader, dir: &Path) -> Result<Complete, ExportError> {
-    let columns = [
-        "terminal_id",
-        "merchant_id",
-        "profile",
-        "mac",
-        "tmk_wrapped",
-        "scope",
-    ];
+    let columns = ["terminal_id", "merchant_id", "profile", "mac", "tmk_wrapped", "scope"];
     let mut sheet = Sheet::create(dir, terminals::FILE, &columns)?;
     let mut rows = Vec::new();
     each_terminal(reader, 0, |row| rows.push(row)).await?;
     for row in rows {
         let (id, merchant_id) = (row.id.to_string(), row.merchant_id.to_string());
         let tmk = hex::encode(&row.tmk_wrapped);
-        sheet.row([
-            id.as_str(),
-            &merchant_id,
-            row.profile,
-            row.mac.name(),
-            &tmk,
-            &row.scope.to_string(),
-        ])?;
+        sheet.row([id.as_str(), &merchant_id, row.profile, row.mac.name(), &tmk, &row.scope.to_string()])?;
     }
     sheet.complete()
 }
@@ -172,34 +129,22 @@ struct Complete {
 
 impl Sheet {
     fn create(dir: &Path, file: &'static str, columns: &[&str]) -> Result<Self, ExportError> {
-        let target = Complete {
-            file,
-            path: dir.join(file),
-            rows: 0,
-        };
-        let created =
-            create_private(&target.temporary()).map_err(|source| target.failed(source))?;
+        let target = Complete { file, path: dir.join(file), rows: 0 };
+        let created = create_private(&target.temporary()).map_err(|source| target.failed(source))?;
         let mut csv = Writer::from_writer(BufWriter::new(created));
-        csv.write_record(columns)
-            .map_err(|error| target.failed(error.into()))?;
+        csv.write_record(columns).map_err(|error| target.failed(error.into()))?;
         Ok(Self { csv, target })
     }
 
     fn row<const N: usize>(&mut self, columns: [&str; N]) -> Result<(), ExportError> {
         self.target.rows += 1;
-        self.csv
-            .write_record(columns)
-            .map_err(|error| self.target.failed(error.into()))
+        self.csv.write_record(columns).map_err(|error| self.target.failed(error.into()))
     }
 
     fn complete(self) -> Result<Complete, ExportError> {
         let Self { csv, target } = self;
-        let buffer = csv
-            .into_inner()
-            .map_err(|error| target.failed(error.into_error()))?;
-        let file = buffer
-            .into_inner()
-            .map_err(|error| target.failed(error.into_error()))?;
+        let buffer = csv.into_inner().map_err(|error| target.failed(error.into_error()))?;
+        let file = buffer.into_inner().map_err(|error| target.failed(error.into_error()))?;
         file.sync_all().map_err(|source| target.failed(source))?;
         Ok(target)
     }
@@ -216,10 +161,7 @@ impl Complete {
     }
 
     fn failed(&self, source: std::io::Error) -> ExportError {
-        ExportError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        ExportError::Write { path: self.path.clone(), source }
     }
 }
 

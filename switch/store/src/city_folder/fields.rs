@@ -21,10 +21,7 @@ pub(super) struct Fields<'r> {
 impl<'r> Fields<'r> {
     /// What stands in a column; empty where the file doesn't have it.
     pub(super) fn text(&self, column: &str) -> &'r str {
-        self.header
-            .place(column)
-            .and_then(|place| self.record.get(place))
-            .unwrap_or_default()
+        self.header.place(column).and_then(|place| self.record.get(place)).unwrap_or_default()
     }
 
     /// What stands in a column, read; or nothing, and the fault is noted.
@@ -40,16 +37,8 @@ impl<'r> Fields<'r> {
     }
 
     /// Notes a fault.
-    pub(super) fn fault<T>(
-        &mut self,
-        column: &'static str,
-        reason: Cow<'static, str>,
-    ) -> Option<T> {
-        self.faults.push(RowFault {
-            line: self.line,
-            column: Cow::Borrowed(column),
-            reason,
-        });
+    pub(super) fn fault<T>(&mut self, column: &'static str, reason: Cow<'static, str>) -> Option<T> {
+        self.faults.push(RowFault { line: self.line, column: Cow::Borrowed(column), reason });
         None
     }
 }
@@ -66,22 +55,14 @@ pub(super) enum BadText {
 /// At most so many characters.
 pub(super) fn text(most: usize) -> impl Fn(&str) -> Result<String, BadText> {
     move |text| {
-        if text.chars().count() > most {
-            Err(BadText::Long(most))
-        } else {
-            Ok(text.to_owned())
-        }
+        if text.chars().count() > most { Err(BadText::Long(most)) } else { Ok(text.to_owned()) }
     }
 }
 
 /// At least one character that isn't a space, at most so many.
 pub(super) fn some_text(most: usize) -> impl Fn(&str) -> Result<String, BadText> {
     move |value| {
-        if value.trim().is_empty() {
-            Err(BadText::Empty)
-        } else {
-            text(most)(value)
-        }
+        if value.trim().is_empty() { Err(BadText::Empty) } else { text(most)(value) }
     }
 }
 
@@ -105,14 +86,8 @@ pub(super) struct BadNumber {
 pub(super) fn number(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, BadNumber> {
     move |text| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let value = digits
-            .then(|| text.parse().ok())
-            .flatten()
-            .filter(|value| bounds.contains(value));
-        value.ok_or(BadNumber {
-            least: *bounds.start(),
-            most: *bounds.end(),
-        })
+        let value = digits.then(|| text.parse().ok()).flatten().filter(|value| bounds.contains(value));
+        value.ok_or(BadNumber { least: *bounds.start(), most: *bounds.end() })
     }
 }
 
@@ -120,24 +95,15 @@ pub(super) fn number(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64
 pub(super) fn number_u32(bounds: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, BadNumber> {
     let bounds = u64::from(*bounds.start())..=u64::from(*bounds.end());
     move |text| {
-        let bad = BadNumber {
-            least: *bounds.start(),
-            most: *bounds.end(),
-        };
+        let bad = BadNumber { least: *bounds.start(), most: *bounds.end() };
         u32::try_from(number(bounds.clone())(text)?).map_err(|_| bad)
     }
 }
 
 /// Nothing where the column is empty.
-pub(super) fn optional<T, E>(
-    read: impl Fn(&str) -> Result<T, E>,
-) -> impl Fn(&str) -> Result<Option<T>, E> {
+pub(super) fn optional<T, E>(read: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<Option<T>, E> {
     move |text| {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            read(text).map(Some)
-        }
+        if text.is_empty() { Ok(None) } else { read(text).map(Some) }
     }
 }
 
@@ -161,16 +127,7 @@ mod tests {
     fn numbers_are_digits_within_bounds() {
         let read = number(0..=5);
         assert_eq!((read("0"), read("5")), (Ok(0), Ok(5)));
-        for text in [
-            "6",
-            "-1",
-            "+1",
-            "1.0",
-            " 1",
-            "",
-            "１",
-            "99999999999999999999",
-        ] {
+        for text in ["6", "-1", "+1", "1.0", " 1", "", "１", "99999999999999999999"] {
             let error = read(text).unwrap_err().to_string();
             assert_eq!(error, "must be a whole number from 0 to 5", "{text}");
         }

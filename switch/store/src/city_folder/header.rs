@@ -28,20 +28,14 @@ impl Header {
         let mut faults = Vec::new();
         for (name, number) in record.iter().zip(1..) {
             match columns.all().find(|known| *known == name) {
-                Some(known) if names.contains(&known) => {
-                    faults.push(fault(known, "stands twice in the header".into()))
-                }
+                Some(known) if names.contains(&known) => faults.push(fault(known, "stands twice in the header".into())),
                 Some(known) => names.push(known),
                 None => faults.push(columns.unknown(name, number)),
             }
         }
         let header = Self { names };
         faults.extend(columns.missing(&header));
-        if faults.is_empty() {
-            Ok(header)
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(header) } else { Err(faults) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,15 +53,8 @@ impl Header {
 
 impl Columns {
     fn all(&self) -> impl Iterator<Item = &'static str> {
-        let either = self
-            .either
-            .iter()
-            .flat_map(|(one, others)| std::iter::once(one).chain(*others));
-        self.required
-            .iter()
-            .chain(self.optional)
-            .chain(either)
-            .copied()
+        let either = self.either.iter().flat_map(|(one, others)| std::iter::once(one).chain(*others));
+        self.required.iter().chain(self.optional).chain(either).copied()
     }
 
     fn missing(&self, header: &Header) -> Vec<RowFault> {
@@ -85,28 +72,18 @@ impl Columns {
         {
             missing.push(fault(
                 one,
-                format!(
-                    "is missing from the header, and so is {} instead",
-                    others.join(", ")
-                )
-                .into(),
+                format!("is missing from the header, and so is {} instead", others.join(", ")).into(),
             ));
         }
         missing
     }
 
     fn unknown(&self, name: &str, number: usize) -> RowFault {
-        let nearest = self
-            .all()
-            .min_by_key(|known| strsim::damerau_levenshtein(known, &name.to_lowercase()));
-        let near = nearest
-            .filter(|known| strsim::damerau_levenshtein(known, &name.to_lowercase()) <= MISTYPED);
+        let nearest = self.all().min_by_key(|known| strsim::damerau_levenshtein(known, &name.to_lowercase()));
+        let near = nearest.filter(|known| strsim::damerau_levenshtein(known, &name.to_lowercase()) <= MISTYPED);
         let reason = match near {
             Some(known) => format!("isn't a column of this file: is {known} meant?"),
-            None => format!(
-                "isn't a column of this file, which are {}",
-                self.all().collect::<Vec<_>>().join(", ")
-            ),
+            None => format!("isn't a column of this file, which are {}", self.all().collect::<Vec<_>>().join(", ")),
         };
         fault_named(shown(name, number), reason.into())
     }
@@ -130,103 +107,49 @@ fn fault(column: &'static str, reason: Cow<'static, str>) -> RowFault {
 }
 
 fn fault_named(column: Cow<'static, str>, reason: Cow<'static, str>) -> RowFault {
-    RowFault {
-        line: 1,
-        column,
-        reason,
-    }
+    RowFault { line: 1, column, reason }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const COLUMNS: Columns = Columns {
-        required: &["holder_id", "status"],
-        optional: &["name"],
-        either: Some(("pan", &["pan_key", "bin"])),
-    };
+    const COLUMNS: Columns =
+        Columns { required: &["holder_id", "status"], optional: &["name"], either: Some(("pan", &["pan_key", "bin"])) };
 
     fn faults(names: &[&str]) -> Vec<(String, String)> {
         let read = Header::read(&StringRecord::from(names.to_vec()), &COLUMNS);
         let faults = read.err().unwrap_or_default();
-        faults
-            .into_iter()
-            .map(|fault| (fault.column.into_owned(), fault.reason.into_owned()))
-            .collect()
+        faults.into_iter().map(|fault| (fault.column.into_owned(), fault.reason.into_owned())).collect()
     }
 
     #[test]
     fn columns_stand_in_any_order() {
-        let header = Header::read(
-            &StringRecord::from(vec!["pan", "status", "holder_id"]),
-            &COLUMNS,
-        )
-        .ok()
-        .unwrap();
-        assert_eq!(
-            (
-                header.place("holder_id"),
-                header.place("name"),
-                header.name(1)
-            ),
-            (Some(2), None, "status")
-        );
-        assert_eq!(
-            faults(&["bin", "pan_key", "name", "status", "holder_id"]),
-            []
-        );
+        let header = Header::read(&StringRecord::from(vec!["pan", "status", "holder_id"]), &COLUMNS).ok().unwrap();
+        assert_eq!((header.place("holder_id"), header.place("name"), header.name(1)), (Some(2), None, "status"));
+        assert_eq!(faults(&["bin", "pan_key", "name", "status", "holder_id"]), []);
     }
 
     #[test]
     fn faults_name_the_column() {
         for (names, column, reason) in [
-            (
-                &["holder_id", "pan"][..],
-                "status",
-                "is missing from the header",
-            ),
-            (
-                &["holder_id", "status", "bin"],
-                "pan",
-                "is missing from the header, and so is pan_key, bin instead",
-            ),
-            (
-                &["holder_id", "status", "pan", "pan"],
-                "pan",
-                "stands twice in the header",
-            ),
-            (
-                &["holder_id", "status", "pan", "nmae"],
-                "nmae",
-                "isn't a column of this file: is name meant?",
-            ),
-            (
-                &["holder_id", "status", "pan", "Name"],
-                "Name",
-                "isn't a column of this file: is name meant?",
-            ),
+            (&["holder_id", "pan"][..], "status", "is missing from the header"),
+            (&["holder_id", "status", "bin"], "pan", "is missing from the header, and so is pan_key, bin instead"),
+            (&["holder_id", "status", "pan", "pan"], "pan", "stands twice in the header"),
+            (&["holder_id", "status", "pan", "nmae"], "nmae", "isn't a column of this file: is name meant?"),
+            (&["holder_id", "status", "pan", "Name"], "Name", "isn't a column of this file: is name meant?"),
             (
                 &["holder_id", "status", "pan", "6299990000000000012"],
                 "column 4",
                 "isn't a column of this file, which are holder_id, status, name, pan, pan_key, bin",
             ),
             (
-                &[
-                    "holder_id",
-                    "status",
-                    "pan",
-                    "DEADBEEFDEADBEEFDEADBEEFDEADBEEF",
-                ],
+                &["holder_id", "status", "pan", "DEADBEEFDEADBEEFDEADBEEFDEADBEEF"],
                 "column 4",
                 "isn't a column of this file, which are holder_id, status, name, pan, pan_key, bin",
             ),
         ] {
-            assert_eq!(
-                faults(names),
-                [(column.to_owned(), reason.to_owned())],
-                "{names:?}"
-            );
+            assert_eq!(faults(names), [(column.to_owned(), reason.to_owned())], "{names:?}");
         }
     }
 }

@@ -19,11 +19,8 @@ pub(super) struct Holders;
 
 impl Table for Holders {
     const FILE: &'static str = FILE;
-    const COLUMNS: Columns = Columns {
-        required: &["holder_id", "category", "star", "status"],
-        optional: &["name", "id_no"],
-        either: None,
-    };
+    const COLUMNS: Columns =
+        Columns { required: &["holder_id", "category", "star", "status"], optional: &["name", "id_no"], either: None };
     const IDENTITY: &'static str = "holder_id";
     type Key = String;
     type Row = HolderRow;
@@ -34,23 +31,11 @@ impl Table for Holders {
         let star = fields.read("star", number_u32(0..=5));
         let status = fields.read("status", str::parse);
         let name = fields.read("name", text(NAME_CHARACTERS));
-        let (category, id_no) = category
-            .map(|category| (category, id_no(fields, category)))
-            .unzip();
+        let (category, id_no) = category.map(|category| (category, id_no(fields, category))).unzip();
         let (id_no, id_flagged) = id_no??;
         let rated = Star::new(u8::try_from(star?).ok()?)?;
-        let holder = Holder {
-            category: category?,
-            rated,
-            status: status?,
-        };
-        Some(HolderRow {
-            id: id?,
-            holder,
-            name: name?,
-            id_no,
-            id_flagged,
-        })
+        let holder = Holder { category: category?, rated, status: status? };
+        Some(HolderRow { id: id?, holder, name: name?, id_no, id_flagged })
     }
 
     fn key(row: &HolderRow) -> String {
@@ -61,12 +46,7 @@ impl Table for Holders {
         row.id_flagged
     }
 
-    async fn put(
-        &self,
-        change: &mut Change,
-        rows: &[HolderRow],
-        _: &HashMap<String, i64>,
-    ) -> Result<u64, StoreError> {
+    async fn put(&self, change: &mut Change, rows: &[HolderRow], _: &HashMap<String, i64>) -> Result<u64, StoreError> {
         change.put_holders(rows).await
     }
 }

@@ -22,11 +22,8 @@ pub(super) struct Merchants;
 
 impl Table for Merchants {
     const FILE: &'static str = FILE;
-    const COLUMNS: Columns = Columns {
-        required: &["merchant_id", "name", "kind", "mcc", "circle", "region"],
-        optional: &[],
-        either: None,
-    };
+    const COLUMNS: Columns =
+        Columns { required: &["merchant_id", "name", "kind", "mcc", "circle", "region"], optional: &[], either: None };
     const IDENTITY: &'static str = "merchant_id";
     type Key = MerchantId;
     type Row = MerchantRow;
@@ -38,17 +35,8 @@ impl Table for Merchants {
         let mcc = fields.read("mcc", |text| code(text, MCC_DIGITS));
         let circle = fields.read("circle", str::parse);
         let region = fields.read("region", |text| code(text, REGION_DIGITS));
-        let merchant = Merchant {
-            id: id?,
-            kind: kind?,
-            circle: circle?,
-        };
-        Some(MerchantRow {
-            merchant,
-            name: name?,
-            mcc: mcc?,
-            region: region?,
-        })
+        let merchant = Merchant { id: id?, kind: kind?, circle: circle? };
+        Some(MerchantRow { merchant, name: name?, mcc: mcc?, region: region? })
     }
 
     fn key(row: &MerchantRow) -> MerchantId {
@@ -73,9 +61,5 @@ struct BadCode(usize);
 /// A code of so many digits; places without one exist.
 fn code(text: &str, count: usize) -> Result<String, BadCode> {
     let right = text.is_empty() || digits(text, count).is_some();
-    if right {
-        Ok(text.to_owned())
-    } else {
-        Err(BadCode(count))
-    }
+    if right { Ok(text.to_owned()) } else { Err(BadCode(count)) }
 }

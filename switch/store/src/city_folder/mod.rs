@@ -54,13 +54,7 @@ impl fmt::Debug for ImportKeys<'_> {
 }
 
 /// The files of a city folder, in the order in which they are loaded.
-pub const FILES: [&str; 5] = [
-    holders::FILE,
-    merchants::FILE,
-    cards::FILE,
-    terminals::FILE,
-    benefits::FILE,
-];
+pub const FILES: [&str; 5] = [holders::FILE, merchants::FILE, cards::FILE, terminals::FILE, benefits::FILE];
 
 /// Loads a city folder, or what there is of one, into the store.
 ///
@@ -75,43 +69,21 @@ pub async fn import(
     check_folder(dir)?;
     store.check_keys(keys.master, keys.card_hash).await?;
     rejects::remove_former(rejects_dir)?;
-    let mut job = Job {
-        store,
-        dir,
-        keys,
-        rejects_dir,
-        progress,
-    };
+    let mut job = Job { store, dir, keys, rejects_dir, progress };
     let files = [
         job.import(&holders::Holders).await?,
         job.import(&merchants::Merchants).await?,
-        job.import(&cards::Cards {
-            hasher: keys.card_hash,
-        })
-        .await?,
-        job.import(&terminals::Terminals {
-            master: keys.master,
-        })
-        .await?,
+        job.import(&cards::Cards { hasher: keys.card_hash }).await?,
+        job.import(&terminals::Terminals { master: keys.master }).await?,
         job.import(&benefits::Benefits).await?,
     ];
-    Ok(ImportReport {
-        files: files.into_iter().flatten().collect(),
-    })
+    Ok(ImportReport { files: files.into_iter().flatten().collect() })
 }
 
 fn check_folder(dir: &Path) -> Result<(), ImportError> {
     if !dir.is_dir() {
-        return Err(ImportError::NoFolder {
-            path: dir.to_owned(),
-        });
+        return Err(ImportError::NoFolder { path: dir.to_owned() });
     }
     let any = FILES.iter().any(|file| dir.join(file).exists());
-    if any {
-        Ok(())
-    } else {
-        Err(ImportError::Nothing {
-            path: dir.to_owned(),
-        })
-    }
+    if any { Ok(()) } else { Err(ImportError::Nothing { path: dir.to_owned() }) }
 }

@@ -29,10 +29,7 @@ pub(super) fn remove_former(dir: &Path) -> Result<(), ImportError> {
 /// Lists a file's faults.
 pub(super) fn write(dir: &Path, file: &str, faults: &[RowFault]) -> Result<PathBuf, ImportError> {
     let path = path(dir, file);
-    let failed = |source| ImportError::Rejects {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| ImportError::Rejects { path: path.clone(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     let temporary = path.with_extension("csv.tmp");
     write_all(&temporary, faults).map_err(failed)?;
@@ -44,13 +41,7 @@ fn write_all(path: &Path, faults: &[RowFault]) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(BufWriter::new(fs::File::create(path)?));
     csv.write_record(["line", "column", "reason"])?;
     for fault in faults {
-        csv.write_record([
-            fault.line.to_string().as_str(),
-            &fault.column,
-            &fault.reason,
-        ])?;
+        csv.write_record([fault.line.to_string().as_str(), &fault.column, &fault.reason])?;
     }
-    csv.into_inner()
-        .map_err(|error| error.into_error())?
-        .flush()
+    csv.into_inner().map_err(|error| error.into_error())?.flush()
 }

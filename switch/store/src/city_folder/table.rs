@@ -76,18 +76,13 @@ pub(super) struct Job<'j> {
 
 impl Job<'_> {
     /// Loads a file, or rejects it; nothing where there is none.
-    pub(super) async fn import<T: Table>(
-        &mut self,
-        table: &T,
-    ) -> Result<Option<FileReport>, ImportError> {
+    pub(super) async fn import<T: Table>(&mut self, table: &T) -> Result<Option<FileReport>, ImportError> {
         let Some(bytes) = text::read(&self.dir.join(T::FILE))? else {
             return Ok(None);
         };
         let total = rows_in(&bytes);
         let mut sheet = match text::decode(&bytes) {
-            Ok(text) => Sheet::read(table, &text, |done| {
-                self.report(T::FILE, Phase::Reading, done, total)
-            }),
+            Ok(text) => Sheet::read(table, &text, |done| self.report(T::FILE, Phase::Reading, done, total)),
             Err(fault) => Sheet::bad(total, vec![fault]),
         };
         // The bytes hold what must not stay: they go before the long part begins.
@@ -121,12 +116,7 @@ impl Job<'_> {
         }
         self.finish(change, loaded).await?;
         let flagged = rows.iter().filter(|row| T::flagged(row)).count() as u64;
-        Ok(FileReport {
-            loaded,
-            unchanged: read - loaded,
-            flagged,
-            ..blank(T::FILE, read)
-        })
+        Ok(FileReport { loaded, unchanged: read - loaded, flagged, ..blank(T::FILE, read) })
     }
 
     /// A change that changed nothing leaves no trace, not even a revision.
@@ -134,16 +124,12 @@ impl Job<'_> {
         if loaded == 0 {
             return change.abandon().await;
         }
-        change
-            .settle_keys(self.keys.master, self.keys.card_hash)
-            .await?;
+        change.settle_keys(self.keys.master, self.keys.card_hash).await?;
         change.commit().await
     }
 
     fn reject<T: Table>(&self, sheet: Sheet<T::Row>) -> Result<FileReport, ImportError> {
-        let Sheet {
-            mut faults, read, ..
-        } = sheet;
+        let Sheet { mut faults, read, .. } = sheet;
         faults.sort_by_key(|fault| fault.line);
         let reject_file = rejects::write(self.rejects_dir, T::FILE, &faults)?;
         let lines: HashSet<u64> = faults.iter().map(|fault| fault.line).collect();
@@ -157,35 +143,18 @@ impl Job<'_> {
     }
 
     fn report(&mut self, file: &'static str, phase: Phase, done: u64, total: u64) {
-        (self.progress)(Progress {
-            file,
-            phase,
-            done,
-            total,
-        });
+        (self.progress)(Progress { file, phase, done, total });
     }
 }
 
 /// Finds what rows refer to, and notes a fault where it isn't there.
-async fn refer<T: Table>(
-    change: &mut Change,
-    sheet: &mut Sheet<T::Row>,
-) -> Result<HashMap<String, i64>, StoreError> {
+async fn refer<T: Table>(change: &mut Change, sheet: &mut Sheet<T::Row>) -> Result<HashMap<String, i64>, StoreError> {
     let Some(reference) = T::REFERENCE else {
         return Ok(HashMap::new());
     };
-    let ids: Vec<Cow<'_, str>> = sheet
-        .rows
-        .iter()
-        .map(|(_, row)| (reference.id)(row))
-        .collect();
-    let numbers = change
-        .numbers_of(reference.select, ids.iter().map(AsRef::as_ref))
-        .await?;
-    let missing = sheet
-        .rows
-        .iter()
-        .filter(|(_, row)| !numbers.contains_key((reference.id)(row).as_ref()));
+    let ids: Vec<Cow<'_, str>> = sheet.rows.iter().map(|(_, row)| (reference.id)(row)).collect();
+    let numbers = change.numbers_of(reference.select, ids.iter().map(AsRef::as_ref)).await?;
+    let missing = sheet.rows.iter().filter(|(_, row)| !numbers.contains_key((reference.id)(row).as_ref()));
     sheet.faults.extend(missing.map(|(line, _)| RowFault {
         line: *line,
         column: Cow::Borrowed(reference.column),

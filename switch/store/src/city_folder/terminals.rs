@@ -27,9 +27,7 @@ pub(super) struct Terminals<'k> {
 enum BadWrapped {
     #[error("must be hexadecimal digits, as an export writes them")]
     Form,
-    #[error(
-        "does not open under this deployment's master key as this terminal's key: give tmk instead"
-    )]
+    #[error("does not open under this deployment's master key as this terminal's key: give tmk instead")]
     Key,
 }
 
@@ -58,9 +56,7 @@ impl Table for Terminals<'_> {
     fn read(&self, fields: &mut Fields<'_>) -> Option<TerminalRow> {
         let id = fields.read("terminal_id", str::parse);
         let merchant_id = fields.read("merchant_id", str::parse);
-        let profile = fields.read("profile", |name| {
-            Dialect::by_name(name).ok_or(UnknownProfile)
-        });
+        let profile = fields.read("profile", |name| Dialect::by_name(name).ok_or(UnknownProfile));
         let mac = fields.read("mac", str::parse);
         let scope = fields.read("scope", str::parse);
         let tmk_wrapped = self.tmk_wrapped(fields, id);
@@ -92,42 +88,24 @@ impl Terminals<'_> {
     /// The terminal master key as it is stored. Without an id there is no context to wrap it
     /// in; its form is judged all the same.
     fn tmk_wrapped(&self, fields: &mut Fields<'_>, id: Option<TerminalId>) -> Option<Vec<u8>> {
-        match (
-            fields.text("tmk").is_empty(),
-            fields.text("tmk_wrapped").is_empty(),
-        ) {
+        match (fields.text("tmk").is_empty(), fields.text("tmk_wrapped").is_empty()) {
             (false, true) => {
                 let tmk = Zeroizing::new(fields.read("tmk", hex_bytes::<TMK_BYTES>)?);
                 id.map(|id| self.master.wrap(&tmk_context(id), tmk.as_slice()))
             }
             (true, false) => {
-                let wrapped = fields.read("tmk_wrapped", |text| {
-                    hex::decode(text).map_err(|_| BadWrapped::Form)
-                })?;
+                let wrapped = fields.read("tmk_wrapped", |text| hex::decode(text).map_err(|_| BadWrapped::Form))?;
                 let id = id?;
                 fields.read("tmk_wrapped", |_| self.opens(id, &wrapped))?;
                 Some(wrapped)
             }
-            (true, true) => fields.fault(
-                "tmk",
-                "must not be empty, unless tmk_wrapped stands for it".into(),
-            ),
-            (false, false) => fields.fault(
-                "tmk",
-                "stands beside tmk_wrapped: give one or the other".into(),
-            ),
+            (true, true) => fields.fault("tmk", "must not be empty, unless tmk_wrapped stands for it".into()),
+            (false, false) => fields.fault("tmk", "stands beside tmk_wrapped: give one or the other".into()),
         }
     }
 
     fn opens(&self, id: TerminalId, wrapped: &[u8]) -> Result<(), BadWrapped> {
-        let tmk = self
-            .master
-            .unwrap(&tmk_context(id), wrapped)
-            .map_err(|_| BadWrapped::Key)?;
-        if tmk.len() == TMK_BYTES {
-            Ok(())
-        } else {
-            Err(BadWrapped::Key)
-        }
+        let tmk = self.master.unwrap(&tmk_context(id), wrapped).map_err(|_| BadWrapped::Key)?;
+        if tmk.len() == TMK_BYTES { Ok(()) } else { Err(BadWrapped::Key) }
     }
 }

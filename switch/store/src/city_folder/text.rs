@@ -19,10 +19,7 @@ pub(super) type Text = Zeroizing<String>;
 
 /// A file's bytes; nothing where there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ImportError> {
-    let failed = |source| ImportError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| ImportError::Read { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -31,10 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ImportErro
     let size = file.metadata().map_err(failed)?.len();
     let limit = MAX_FILE_MIB << 20;
     if size > limit {
-        return Err(ImportError::TooLarge {
-            path: path.to_owned(),
-            limit_mib: MAX_FILE_MIB,
-        });
+        return Err(ImportError::TooLarge { path: path.to_owned(), limit_mib: MAX_FILE_MIB });
     }
     // Room for all of it at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
@@ -61,21 +55,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Text, RowFault> {
 }
 
 fn fault(body: &[u8], valid: usize, marked: bool) -> RowFault {
-    let line = 1 + body
-        .iter()
-        .take(valid)
-        .filter(|byte| **byte == b'\n')
-        .count() as u64;
+    let line = 1 + body.iter().take(valid).filter(|byte| **byte == b'\n').count() as u64;
     let reason = if marked {
         "the file begins with UTF-8's byte order mark, but this line isn't UTF-8"
     } else {
         "the file is neither UTF-8 (first amiss in this line) nor GB18030: save it as one of them"
     };
-    RowFault {
-        line,
-        column: Cow::Borrowed(""),
-        reason: Cow::Borrowed(reason),
-    }
+    RowFault { line, column: Cow::Borrowed(""), reason: Cow::Borrowed(reason) }
 }
 
 #[cfg(test)]
@@ -86,11 +72,7 @@ mod tests {
     fn three_spellings_of_one_text() {
         let text = "name\n诚信一号店\n";
         let (gb, _, _) = GB18030.encode(text);
-        for bytes in [
-            text.as_bytes(),
-            &[BYTE_ORDER_MARK, text.as_bytes()].concat(),
-            &gb,
-        ] {
+        for bytes in [text.as_bytes(), &[BYTE_ORDER_MARK, text.as_bytes()].concat(), &gb] {
             assert_eq!(decode(bytes).unwrap().as_str(), text);
         }
     }
@@ -101,9 +83,6 @@ mod tests {
         assert_eq!(error.line, 3);
         let (gb, _, _) = GB18030.encode("name\n诚信\n");
         let error = decode(&[BYTE_ORDER_MARK, &gb].concat()).unwrap_err();
-        assert!(
-            error.line == 2 && error.reason.contains("byte order mark"),
-            "{error:?}"
-        );
+        assert!(error.line == 2 && error.reason.contains("byte order mark"), "{error:?}");
     }
 }

@@ -46,35 +46,18 @@ impl AnchorKey {
 
     /// Signs a chain's head.
     pub fn sign(&self, node: u16, (sequence, hash): (u64, Hash), at_ms: i64) -> Anchor {
-        let mac = self
-            .over(node, sequence, hash, at_ms)
-            .finalize()
-            .into_bytes()
-            .into();
-        Anchor {
-            node,
-            sequence,
-            hash,
-            at_ms,
-            mac,
-        }
+        let mac = self.over(node, sequence, hash, at_ms).finalize().into_bytes().into();
+        Anchor { node, sequence, hash, at_ms, mac }
     }
 
     /// Whether this deployment made the anchor.
     pub fn check(&self, anchor: &Anchor) -> Result<(), ChainFault> {
         let mac = self.over(anchor.node, anchor.sequence, anchor.hash, anchor.at_ms);
-        mac.verify_slice(&anchor.mac)
-            .map_err(|_| ChainFault::ForgedAnchor {
-                sequence: anchor.sequence,
-            })
+        mac.verify_slice(&anchor.mac).map_err(|_| ChainFault::ForgedAnchor { sequence: anchor.sequence })
     }
 
     fn over(&self, node: u16, sequence: u64, hash: Hash, at_ms: i64) -> Hmac<Sha256> {
-        let mac = self
-            .0
-            .clone()
-            .chain_update(node.to_be_bytes())
-            .chain_update(sequence.to_be_bytes());
+        let mac = self.0.clone().chain_update(node.to_be_bytes()).chain_update(sequence.to_be_bytes());
         mac.chain_update(hash.0).chain_update(at_ms.to_be_bytes())
     }
 }

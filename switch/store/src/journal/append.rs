@@ -18,6 +18,14 @@ use super::sqlite::JournalFile;
 /// promising more than it can write down.
 const MAX_WAITING_RECORDS: u64 = 65_536;
 
+/// A group of so many records shows that there is load. The next one then gathers for
+/// [`GATHER`] before it is committed: fewer flushes and wake-ups, and nobody waits longer
+/// than the load makes them wait anyway. A lone swipe is committed at once.
+const LOADED_GROUP: u64 = 12;
+
+/// How long a group gathers under load.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Between two attempts to write again after a commit has failed.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 
@@ -63,6 +71,7 @@ struct Shared {
     writable: Notify,
     closing: AtomicBool,
     durability: Durability,
+    patience: Duration,
     commits: AtomicU64,
 }
 
@@ -110,7 +119,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits for the commit.
+    /// Waits for the commit, or for the journal's patience to end.
     pub async fn committed(&self) -> Result<Receipt, NotCommitted> {
         if let Some(receipt) = self.at_once {
             return Ok(receipt);
@@ -128,20 +137,22 @@ impl Ticket {
 
     /// How the commit ended, if it has.
     pub fn outcome(&self) -> Option<Result<Receipt, NotCommitted>> {
-        self.at_once
-            .map(Ok)
-            .or_else(|| self.batch.outcome.get().copied())
+        self.at_once.map(Ok).or_else(|| self.batch.outcome.get().copied())
     }
 }
 
 impl Journal {
     /// Opens the journal at `path`, made where there is none, to append after `head`, the
     /// place and hash at which a [`JournalReader`](super::JournalReader) found its end.
+    ///
+    /// Whoever waits for a commit that takes longer than `patience` is told that it failed;
+    /// the record may yet be written.
     pub fn start(
         path: &Path,
         node: u16,
         head: (u64, Hash),
         durability: Durability,
+        patience: Duration,
     ) -> Result<Self, JournalError> {
         let shared = Arc::new(Shared {
             tail: Mutex::new(Tail::after(head)),
@@ -149,20 +160,12 @@ impl Journal {
             writable: Notify::new(),
             closing: AtomicBool::new(false),
             durability,
+            patience,
             commits: AtomicU64::new(0),
         });
-        let committer = Committer {
-            shared: shared.clone(),
-            path: path.to_owned(),
-            node,
-        };
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || committer.run());
-        Ok(Self {
-            shared,
-            committer: Some(thread.map_err(JournalError::Thread)?),
-        })
+        let committer = Committer { shared: shared.clone(), path: path.to_owned(), node };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || committer.run());
+        Ok(Self { shared, committer: Some(thread.map_err(JournalError::Thread)?) })
     }
 
     /// Makes the file where there is none, and its schema current.
@@ -172,10 +175,7 @@ impl Journal {
 
     /// The right to append, alone, until it is dropped.
     pub fn appender(&self) -> Appender<'_> {
-        Appender {
-            tail: self.shared.tail(),
-            shared: &self.shared,
-        }
+        Appender { tail: self.shared.tail(), shared: &self.shared }
     }
 
     /// Waits until writing works again after a failed commit. Nothing is taken until
@@ -230,9 +230,7 @@ impl Journal {
         std::thread::spawn(move || sender.send(committer.join()));
         match joined.await {
             Ok(Ok(closed)) => closed,
-            _ => Err(JournalError::Thread(std::io::Error::other(
-                "it ended before the journal was closed",
-            ))),
+            _ => Err(JournalError::Thread(std::io::Error::other("it ended before the journal was closed"))),
         }
     }
 }
@@ -270,10 +268,7 @@ impl Appender<'_> {
     /// Tells when an earlier record is durable; `None` where it already is.
     pub fn ticket(&self, sequence: u64) -> Option<Ticket> {
         let batch = self.tail.batch_of(sequence)?.clone();
-        Some(Ticket {
-            batch,
-            at_once: None,
-        })
+        Some(Ticket { batch, at_once: None })
     }
 
     /// Puts a record at the end.
@@ -289,10 +284,7 @@ impl Appender<'_> {
         let sequence = tail.next_sequence;
         tail.next_sequence += 1;
         let at_once = matches!(self.shared.durability, Durability::Interval(_));
-        Ok(Ticket {
-            batch: tail.batch.clone(),
-            at_once: at_once.then(|| Receipt::durable_through(sequence)),
-        })
+        Ok(Ticket { batch: tail.batch.clone(), at_once: at_once.then(|| Receipt::durable_through(sequence)) })
     }
 }
 
@@ -350,9 +342,7 @@ impl Tail {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -365,9 +355,7 @@ struct Committer {
 
 impl Committer {
     fn run(self) -> Result<(), JournalError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.map_err(JournalError::Thread)?.block_on(async {
             let opened = JournalFile::open(&self.path, self.node).await;
             let mut file = opened.inspect_err(|_| self.shared.tail().go_down())?;
@@ -381,7 +369,13 @@ impl Committer {
             let closing = self.shared.closing.load(Ordering::Acquire);
             let group = self.shared.tail().take_group();
             match group {
-                Some((group, batch)) => self.commit(file, group, &batch).await,
+                Some((group, batch)) => {
+                    let loaded = group.last_sequence - group.first_sequence + 1 >= LOADED_GROUP;
+                    self.commit(file, group, &batch).await;
+                    if loaded && !closing {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
                 None if closing => return,
                 None => self.shared.work.notified().await,
             }
@@ -394,10 +388,25 @@ impl Committer {
         }
     }
 
+    /// Writes a group; meanwhile whoever has waited too long is told.
+    async fn write(&self, file: &mut JournalFile, group: &Group, hash: Hash, batch: &Batch) -> Result<(), sqlx::Error> {
+        let mut write = std::pin::pin!(file.append(group, hash));
+        loop {
+            match tokio::time::timeout(self.shared.patience, &mut write).await {
+                Ok(written) => return written,
+                Err(_) => {
+                    tracing::warn!(path = %self.path.display(), "the journal's commit takes too long; who waits for it is answered 96");
+                    batch.settle(Err(NotCommitted));
+                    std::mem::take(&mut self.shared.tail().batch).settle(Err(NotCommitted));
+                }
+            }
+        }
+    }
+
     async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Batch) {
         let (_, former) = self.shared.tail().head;
         let hash = former.next(&group);
-        match file.append(&group, hash).await {
+        match self.write(file, &group, hash, batch).await {
             Ok(()) => {
                 let mut tail = self.shared.tail();
                 tail.head = (group.last_sequence, hash);

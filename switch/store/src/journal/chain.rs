@@ -24,9 +24,7 @@ impl fmt::Debug for Hash {
 impl Hash {
     /// What the first group of a node's journal is chained to.
     pub fn genesis(node: u16) -> Self {
-        let hasher = Sha256::new()
-            .chain_update(b"xingka journal 1")
-            .chain_update(node.to_be_bytes());
+        let hasher = Sha256::new().chain_update(b"xingka journal 1").chain_update(node.to_be_bytes());
         Self(hasher.finalize().into())
     }
 
@@ -69,9 +67,7 @@ pub enum ChainFault {
         found: u64,
     },
     /// Something in a group, or before it, was changed.
-    #[error(
-        "records {first} to {last} were changed after they were written: their hash is not the recorded one"
-    )]
+    #[error("records {first} to {last} were changed after they were written: their hash is not the recorded one")]
     Changed {
         /// The group's first record.
         first: u64,
@@ -95,9 +91,7 @@ pub enum ChainFault {
         source: BadRecord,
     },
     /// The journal ends before its newest anchor.
-    #[error(
-        "the journal ends at record {end}, but an anchor was made at record {anchored}: its end was cut off"
-    )]
+    #[error("the journal ends at record {end}, but an anchor was made at record {anchored}: its end was cut off")]
     CutOff {
         /// Its last record.
         end: u64,
@@ -105,9 +99,7 @@ pub enum ChainFault {
         anchored: u64,
     },
     /// The chain goes through another hash than the anchor's.
-    #[error(
-        "at record {sequence} the chain doesn't have the anchored hash: the journal was written anew"
-    )]
+    #[error("at record {sequence} the chain doesn't have the anchored hash: the journal was written anew")]
     Rewritten {
         /// The anchor's place.
         sequence: u64,
@@ -127,23 +119,15 @@ impl Group {
         let mut rest = self.records.as_slice();
         for sequence in self.first_sequence..=self.last_sequence {
             let (bytes, next) = split_record(rest).ok_or_else(|| self.miscounted())?;
-            let record =
-                Record::decode(bytes).map_err(|source| ChainFault::Record { sequence, source })?;
+            let record = Record::decode(bytes).map_err(|source| ChainFault::Record { sequence, source })?;
             records.push((sequence, record));
             rest = next;
         }
-        if rest.is_empty() {
-            Ok(records)
-        } else {
-            Err(self.miscounted())
-        }
+        if rest.is_empty() { Ok(records) } else { Err(self.miscounted()) }
     }
 
     fn miscounted(&self) -> ChainFault {
-        ChainFault::Count {
-            first: self.first_sequence,
-            last: self.last_sequence,
-        }
+        ChainFault::Count { first: self.first_sequence, last: self.last_sequence }
     }
 }
 
@@ -162,27 +146,17 @@ pub struct Follower {
 impl Follower {
     /// At the beginning of a node's journal.
     pub fn new(node: u16) -> Self {
-        Self {
-            next_sequence: 1,
-            hash: Hash::genesis(node),
-        }
+        Self { next_sequence: 1, hash: Hash::genesis(node) }
     }
 
     /// Takes the next group: it must follow, and have the hash it was written with.
     pub fn follow(&mut self, group: &Group, recorded: Hash) -> Result<(), ChainFault> {
-        if group.first_sequence != self.next_sequence || group.last_sequence < group.first_sequence
-        {
-            return Err(ChainFault::Gap {
-                expected: self.next_sequence,
-                found: group.first_sequence,
-            });
+        if group.first_sequence != self.next_sequence || group.last_sequence < group.first_sequence {
+            return Err(ChainFault::Gap { expected: self.next_sequence, found: group.first_sequence });
         }
         let hash = self.hash.next(group);
         if hash != recorded {
-            return Err(ChainFault::Changed {
-                first: group.first_sequence,
-                last: group.last_sequence,
-            });
+            return Err(ChainFault::Changed { first: group.first_sequence, last: group.last_sequence });
         }
         self.hash = hash;
         self.next_sequence = group.last_sequence + 1;

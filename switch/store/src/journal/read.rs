@@ -64,10 +64,7 @@ impl JournalReader {
             return Ok(None);
         };
         let records = group.decode().map_err(|fault| self.broken(fault))?;
-        Ok(records
-            .into_iter()
-            .find(|(place, _)| *place == sequence)
-            .map(|(_, record)| record))
+        Ok(records.into_iter().find(|(place, _)| *place == sequence).map(|(_, record)| record))
     }
 
     /// Calls `visit` for each record from a place on, until it breaks.
@@ -81,10 +78,7 @@ impl JournalReader {
             let groups = self.file.groups_from(next, GROUPS_AT_ONCE).await?;
             for (group, _) in &groups {
                 let records = group.decode().map_err(|fault| self.broken(fault))?;
-                for (sequence, record) in records
-                    .into_iter()
-                    .filter(|(sequence, _)| *sequence >= next)
-                {
+                for (sequence, record) in records.into_iter().filter(|(sequence, _)| *sequence >= next) {
                     if visit(Stored { sequence, record }).is_break() {
                         return Ok(());
                     }
@@ -99,10 +93,7 @@ impl JournalReader {
 
     /// Like [`Self::each`] from the first record on, but follows the chain as it reads
     /// and stops at the first group that isn't what was written. Returns the chain's head.
-    pub async fn each_verified(
-        &mut self,
-        mut visit: impl FnMut(Stored),
-    ) -> Result<(u64, Hash), JournalError> {
+    pub async fn each_verified(&mut self, mut visit: impl FnMut(Stored)) -> Result<(u64, Hash), JournalError> {
         let mut follower = Follower::new(self.node);
         loop {
             let groups = self.groups_after(&follower).await?;
@@ -110,23 +101,15 @@ impl JournalReader {
                 return Ok(follower.head());
             }
             for (group, hash) in &groups {
-                follower
-                    .follow(group, *hash)
-                    .map_err(|fault| self.broken(fault))?;
+                follower.follow(group, *hash).map_err(|fault| self.broken(fault))?;
                 let records = group.decode().map_err(|fault| self.broken(fault))?;
-                records
-                    .into_iter()
-                    .for_each(|(sequence, record)| visit(Stored { sequence, record }));
+                records.into_iter().for_each(|(sequence, record)| visit(Stored { sequence, record }));
             }
         }
     }
 
     /// Checks the whole chain, each record in it, and that it goes through every anchor.
-    pub async fn verify(
-        &mut self,
-        anchors: &[Anchor],
-        key: &AnchorKey,
-    ) -> Result<Verified, JournalError> {
+    pub async fn verify(&mut self, anchors: &[Anchor], key: &AnchorKey) -> Result<Verified, JournalError> {
         let mut open = self.genuine(anchors, key)?;
         let anchored_through = open.last_key_value().map_or(0, |(sequence, _)| *sequence);
         let mut follower = Follower::new(self.node);
@@ -134,9 +117,7 @@ impl JournalReader {
         loop {
             let groups = self.groups_after(&follower).await?;
             for (group, hash) in &groups {
-                follower
-                    .follow(group, *hash)
-                    .map_err(|fault| self.broken(fault))?;
+                follower.follow(group, *hash).map_err(|fault| self.broken(fault))?;
                 group.decode().map_err(|fault| self.broken(fault))?;
                 pass_anchor(&mut open, follower.head()).map_err(|fault| self.broken(fault))?;
                 count += 1;
@@ -148,41 +129,22 @@ impl JournalReader {
         let head = follower.head();
         match open.first_key_value() {
             // An anchor in the middle of a group that was never written that way.
-            Some((sequence, _)) if *sequence < head.0 => Err(self.broken(ChainFault::Rewritten {
-                sequence: *sequence,
-            })),
-            Some((sequence, _)) => Err(self.broken(ChainFault::CutOff {
-                end: head.0,
-                anchored: *sequence,
-            })),
-            None => Ok(Verified {
-                records: head.0,
-                groups: count,
-                anchors: anchors.len(),
-                anchored_through,
-                head,
-            }),
+            Some((sequence, _)) if *sequence < head.0 => {
+                Err(self.broken(ChainFault::Rewritten { sequence: *sequence }))
+            }
+            Some((sequence, _)) => Err(self.broken(ChainFault::CutOff { end: head.0, anchored: *sequence })),
+            None => Ok(Verified { records: head.0, groups: count, anchors: anchors.len(), anchored_through, head }),
         }
     }
 
-    async fn groups_after(
-        &mut self,
-        follower: &Follower,
-    ) -> Result<Vec<(Group, Hash)>, JournalError> {
+    async fn groups_after(&mut self, follower: &Follower) -> Result<Vec<(Group, Hash)>, JournalError> {
         let (last, _) = follower.head();
         let groups = self.file.groups_from(last + 1, GROUPS_AT_ONCE).await?;
         // Where nothing follows, the query's answer is the group already taken in.
-        Ok(groups
-            .into_iter()
-            .filter(|(group, _)| group.last_sequence > last)
-            .collect())
+        Ok(groups.into_iter().filter(|(group, _)| group.last_sequence > last).collect())
     }
 
-    fn genuine(
-        &self,
-        anchors: &[Anchor],
-        key: &AnchorKey,
-    ) -> Result<BTreeMap<u64, Hash>, JournalError> {
+    fn genuine(&self, anchors: &[Anchor], key: &AnchorKey) -> Result<BTreeMap<u64, Hash>, JournalError> {
         let ours = anchors.iter().filter(|anchor| anchor.node == self.node);
         ours.map(|anchor| {
             key.check(anchor).map_err(|fault| self.broken(fault))?;
@@ -192,17 +154,11 @@ impl JournalReader {
     }
 
     fn broken(&self, fault: ChainFault) -> JournalError {
-        JournalError::Broken {
-            path: self.file.path().to_owned(),
-            fault,
-        }
+        JournalError::Broken { path: self.file.path().to_owned(), fault }
     }
 }
 
-fn pass_anchor(
-    open: &mut BTreeMap<u64, Hash>,
-    (sequence, hash): (u64, Hash),
-) -> Result<(), ChainFault> {
+fn pass_anchor(open: &mut BTreeMap<u64, Hash>, (sequence, hash): (u64, Hash)) -> Result<(), ChainFault> {
     match open.remove(&sequence) {
         Some(anchored) if anchored != hash => Err(ChainFault::Rewritten { sequence }),
         _ => Ok(()),

@@ -29,17 +29,9 @@ impl JournalFile {
         let mut file = Self::connect(path, options).await?;
         let migrations = sqlx::migrate!("../../migrations/journal");
         let migrated = migrations.run(&mut file.connection).await;
-        migrated.map_err(|source| JournalError::Migration {
-            path: path.to_owned(),
-            source,
-        })?;
-        let insert = sqlx::query(
-            "INSERT INTO node (number) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM node)",
-        );
-        let inserted = insert
-            .bind(i64::from(node))
-            .execute(&mut file.connection)
-            .await;
+        migrated.map_err(|source| JournalError::Migration { path: path.to_owned(), source })?;
+        let insert = sqlx::query("INSERT INTO node (number) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM node)");
+        let inserted = insert.bind(i64::from(node)).execute(&mut file.connection).await;
         inserted.map_err(|source| file.error(source))?;
         Ok(file)
     }
@@ -51,14 +43,8 @@ impl JournalFile {
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self, JournalError> {
         let opened = options.connect().await;
-        let connection = opened.map_err(|source| JournalError::Sqlite {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-        })
+        let connection = opened.map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), connection })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -67,10 +53,7 @@ impl JournalFile {
 
     pub(super) async fn node(&mut self) -> Result<u16, JournalError> {
         let query = sqlx::query_scalar::<_, i64>("SELECT number FROM node");
-        let node = query
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(|source| self.error(source))?;
+        let node = query.fetch_one(&mut self.connection).await.map_err(|source| self.error(source))?;
         Ok(u16::try_from(node).unwrap_or_default())
     }
 
@@ -88,34 +71,20 @@ impl JournalFile {
     pub(super) async fn probe(&mut self) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin().await?;
         let padding = vec![0_u8; 256 * 1024];
-        sqlx::query("INSERT INTO probe VALUES ($1)")
-            .bind(padding)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query("INSERT INTO probe VALUES ($1)").bind(padding).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        sqlx::query("DELETE FROM probe")
-            .execute(&mut self.connection)
-            .await
-            .map(drop)
+        sqlx::query("DELETE FROM probe").execute(&mut self.connection).await.map(drop)
     }
 
     /// Up to `limit` groups, beginning with the one that holds `sequence` or, where that
     /// place was removed, the next one.
-    pub(super) async fn groups_from(
-        &mut self,
-        sequence: u64,
-        limit: i64,
-    ) -> Result<Vec<(Group, Hash)>, JournalError> {
+    pub(super) async fn groups_from(&mut self, sequence: u64, limit: i64) -> Result<Vec<(Group, Hash)>, JournalError> {
         let query = sqlx::query_as::<_, (i64, i64, i64, Vec<u8>, Vec<u8>)>(
             "SELECT first_sequence, last_sequence, committed_ms, records, hash FROM record_groups \
              WHERE first_sequence >= COALESCE((SELECT MAX(first_sequence) FROM record_groups WHERE first_sequence <= $1), 0) \
              ORDER BY first_sequence LIMIT $2",
         );
-        let rows = query
-            .bind(sequence.cast_signed())
-            .bind(limit)
-            .fetch_all(&mut self.connection)
-            .await;
+        let rows = query.bind(sequence.cast_signed()).bind(limit).fetch_all(&mut self.connection).await;
         let rows = rows.map_err(|source| self.error(source))?;
         Ok(rows
             .into_iter()
@@ -134,24 +103,16 @@ impl JournalFile {
 
     pub(super) async fn close(self) -> Result<(), JournalError> {
         let path = self.path;
-        self.connection
-            .close()
-            .await
-            .map_err(|source| JournalError::Sqlite { path, source })
+        self.connection.close().await.map_err(|source| JournalError::Sqlite { path, source })
     }
 
     fn error(&self, source: sqlx::Error) -> JournalError {
-        JournalError::Sqlite {
-            path: self.path.clone(),
-            source,
-        }
+        JournalError::Sqlite { path: self.path.clone(), source }
     }
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(Duration::from_secs(5));
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
     // Statement logging would write at every commit, and could quote what it binds.
     options.disable_statement_logging()
 }

@@ -19,29 +19,16 @@ impl Store {
             "INSERT INTO anchors (node, sequence, hash, at_ms, mac) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (node, sequence) DO NOTHING",
         );
-        let query = query
-            .bind(i64::from(anchor.node))
-            .bind(anchor.sequence.cast_signed());
-        let query = query
-            .bind(hex::encode(anchor.hash.0))
-            .bind(anchor.at_ms)
-            .bind(hex::encode(anchor.mac));
-        query
-            .execute(&self.writer)
-            .await
-            .doing("writing an anchor")?;
+        let query = query.bind(i64::from(anchor.node)).bind(anchor.sequence.cast_signed());
+        let query = query.bind(hex::encode(anchor.hash.0)).bind(anchor.at_ms).bind(hex::encode(anchor.mac));
+        query.execute(&self.writer).await.doing("writing an anchor")?;
         Ok(())
     }
 
     /// All anchors, by node and place.
     pub async fn anchors(&self) -> Result<Vec<Anchor>, StoreError> {
-        let query = sqlx::query(
-            "SELECT node, sequence, hash, at_ms, mac FROM anchors ORDER BY node, sequence",
-        );
-        let rows = query
-            .fetch_all(&self.readers)
-            .await
-            .doing("reading anchors")?;
+        let query = sqlx::query("SELECT node, sequence, hash, at_ms, mac FROM anchors ORDER BY node, sequence");
+        let rows = query.fetch_all(&self.readers).await.doing("reading anchors")?;
         rows.iter().map(anchor).collect()
     }
 }

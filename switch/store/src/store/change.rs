@@ -28,10 +28,7 @@ impl Store {
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.doing("waiting for the store to be free for writing")?;
         let revision = next(&mut transaction, "revision", 1).await?;
-        Ok(Change {
-            transaction,
-            revision,
-        })
+        Ok(Change { transaction, revision })
     }
 }
 
@@ -59,10 +56,7 @@ impl Change {
         for chunk in names.chunks(IDS_A_QUERY) {
             let mut query = QueryBuilder::<Db>::new(select);
             push_list(&mut query, chunk);
-            let rows = query
-                .build_query_as::<(String, i64)>()
-                .fetch_all(&mut *self.transaction)
-                .await;
+            let rows = query.build_query_as::<(String, i64)>().fetch_all(&mut *self.transaction).await;
             found.extend(rows.doing("looking up what rows refer to")?);
         }
         Ok(found)
@@ -85,19 +79,12 @@ pub(super) async fn next(
     count: i64,
 ) -> Result<i64, StoreError> {
     let raise = "UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value";
-    let raised = sqlx::query_scalar::<_, i64>(raise)
-        .bind(count)
-        .bind(name)
-        .fetch_one(&mut **transaction)
-        .await;
+    let raised = sqlx::query_scalar::<_, i64>(raise).bind(count).bind(name).fetch_one(&mut **transaction).await;
     raised.doing("raising a counter")
 }
 
 /// The newest revision in a snapshot.
 pub(crate) async fn revision(reader: &mut Reader) -> Result<i64, StoreError> {
     let query = sqlx::query_scalar::<_, i64>("SELECT value FROM counters WHERE name = 'revision'");
-    query
-        .fetch_one(&mut **reader)
-        .await
-        .doing("reading the store's revision")
+    query.fetch_one(&mut **reader).await.doing("reading the store's revision")
 }

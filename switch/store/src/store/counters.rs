@@ -32,10 +32,7 @@ impl Store {
             "INSERT INTO terminal_counters (terminal_id, stan) VALUES ($1, 1) ON CONFLICT (terminal_id) \
              DO UPDATE SET stan = terminal_counters.stan % 999999 + 1 RETURNING stan",
         );
-        let stan = query
-            .bind(terminal.to_string())
-            .fetch_one(&self.writer)
-            .await;
+        let stan = query.bind(terminal.to_string()).fetch_one(&self.writer).await;
         Ok(u32::try_from(stan.doing("counting a terminal's trace numbers")?).unwrap_or(1))
     }
 
@@ -47,10 +44,8 @@ impl Store {
              (SELECT COUNT(*) FROM benefits WHERE until_version IS NULL), \
              (SELECT COUNT(*) FROM rule_books), (SELECT COUNT(*) FROM anchors)",
         );
-        let (holders, cards, merchants, terminals, benefits, rule_books, anchors) = query
-            .fetch_one(&self.readers)
-            .await
-            .doing("counting rows")?;
+        let (holders, cards, merchants, terminals, benefits, rule_books, anchors) =
+            query.fetch_one(&self.readers).await.doing("counting rows")?;
         let count = i64::cast_unsigned;
         Ok(Counts {
             holders: count(holders),
@@ -66,29 +61,17 @@ impl Store {
     /// Something the store says about itself.
     pub(crate) async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
         let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
-        query
-            .fetch_optional(&self.readers)
-            .await
-            .doing("reading what the store says about itself")
+        query.fetch_optional(&self.readers).await.doing("reading what the store says about itself")
     }
 }
 
 impl Change {
     /// Says something about the store, unless it is said already; gives what is said now.
     pub(crate) async fn say(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
-        let insert = sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-        );
-        let inserted = insert
-            .bind(name)
-            .bind(value)
-            .execute(&mut *self.transaction)
-            .await;
+        let insert = sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+        let inserted = insert.bind(name).bind(value).execute(&mut *self.transaction).await;
         inserted.doing("noting what the store is")?;
         let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
-        query
-            .fetch_one(&mut *self.transaction)
-            .await
-            .doing("reading what the store says about itself")
+        query.fetch_one(&mut *self.transaction).await.doing("reading what the store says about itself")
     }
 }

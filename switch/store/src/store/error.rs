@@ -53,9 +53,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// A row holds what this version can't read.
-    #[error(
-        "table {table}: a row has a {column} that this version can't read; was it changed by hand?"
-    )]
+    #[error("table {table}: a row has a {column} that this version can't read; was it changed by hand?")]
     Unreadable {
         /// In which table.
         table: &'static str,
@@ -63,17 +61,13 @@ pub enum StoreError {
         column: &'static str,
     },
     /// The store was filled under another key.
-    #[error(
-        "{key} isn't the one this store was filled under: put the right key back, or begin with an empty store"
-    )]
+    #[error("{key} isn't the one this store was filled under: put the right key back, or begin with an empty store")]
     WrongKey {
         /// Which key, as the configuration names it.
         key: &'static str,
     },
     /// All numbers are given.
-    #[error(
-        "all numbers for holders have been given: one store holds at most 4,294,967,295 of them"
-    )]
+    #[error("all numbers for holders have been given: one store holds at most 4,294,967,295 of them")]
     HoldersFull,
 }
 

@@ -29,12 +29,10 @@ pub use error::StoreError;
 
 pub(crate) use change::{Change, revision};
 pub(crate) use people::{
-    CardRow, HOLDER_NUMBERS, HolderRow, count_cards, each_card, each_holder, export_cards,
-    export_holders, newest_holder,
+    CardRow, HOLDER_NUMBERS, HolderRow, count_cards, each_card, each_holder, export_cards, export_holders,
+    newest_holder,
 };
-pub(crate) use places::{
-    MERCHANT_NUMBERS, MerchantRow, TerminalRow, each_merchant, each_terminal, export_merchants,
-};
+pub(crate) use places::{MERCHANT_NUMBERS, MerchantRow, TerminalRow, each_merchant, each_terminal, export_merchants};
 pub(crate) use rule_books::{current_benefits, newer_rule_book};
 pub(crate) use upsert::ROWS_A_STATEMENT;
 
@@ -58,7 +56,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// A snapshot: everything read through it is as of one moment.
+    /// A snapshot: everything read through it is as of one moment. (In PostgreSQL that will
+    /// take `REPEATABLE READ`.)
     pub(crate) async fn read(&self) -> Result<Reader, StoreError> {
         self.readers.begin().await.doing("beginning to read")
     }

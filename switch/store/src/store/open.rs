@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
 
 use super::error::Doing as _;
 use super::{Store, StoreError};
@@ -34,15 +34,9 @@ impl Store {
             if !create {
                 return Err(StoreError::Missing { path });
             }
-            make_private(&path).map_err(|source| StoreError::Create {
-                path: path.clone(),
-                source,
-            })?;
+            make_private(&path).map_err(|source| StoreError::Create { path: path.clone(), source })?;
         }
-        let store = Self {
-            writer: pool(&path, 1, WRITER_CACHE),
-            readers: pool(&path, READERS, READER_CACHE),
-        };
+        let store = Self { writer: pool(&path, 1, WRITER_CACHE), readers: pool(&path, READERS, READER_CACHE) };
         store.migrate().await?;
         Ok(store)
     }
@@ -50,11 +44,7 @@ impl Store {
     /// Brings the schema up to date. Takes the write lock only where there is something to
     /// do: the store may well be open in a node, and busy with an import.
     async fn migrate(&self) -> Result<(), StoreError> {
-        let known = MIGRATIONS
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0);
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         match self.schema().await? {
             found if found > known => return Err(StoreError::Newer { found, known }),
             found if found == known => return Ok(()),
@@ -62,35 +52,20 @@ impl Store {
         }
         // Within one write transaction: two processes that open a new file at once don't
         // both make its tables.
-        let mut transaction = self
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .doing("beginning to migrate the store")?;
+        let mut transaction =
+            self.writer.begin_with("BEGIN IMMEDIATE").await.doing("beginning to migrate the store")?;
         MIGRATIONS.run(&mut *transaction).await?;
         transaction.commit().await.doing("migrating the store")
     }
 
     /// The newest schema version that has been applied; 0 in an empty file.
     async fn schema(&self) -> Result<i64, StoreError> {
-        let table = sqlx::query_scalar::<_, i64>(
-            "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
-        );
-        if table
-            .fetch_one(&self.readers)
-            .await
-            .doing("opening the store")?
-            == 0
-        {
+        let table = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'");
+        if table.fetch_one(&self.readers).await.doing("opening the store")? == 0 {
             return Ok(0);
         }
-        let newest =
-            sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM _sqlx_migrations");
-        Ok(newest
-            .fetch_one(&self.readers)
-            .await
-            .doing("reading the store's schema version")?
-            .unwrap_or(0))
+        let newest = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM _sqlx_migrations");
+        Ok(newest.fetch_one(&self.readers).await.doing("reading the store's schema version")?.unwrap_or(0))
     }
 }
 
@@ -99,17 +74,11 @@ impl Store {
 fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
     if scheme != "sqlite" {
-        return Err(StoreError::Scheme {
-            scheme: scheme.to_owned(),
-        });
+        return Err(StoreError::Scheme { scheme: scheme.to_owned() });
     }
     let path = rest.strip_prefix("//").unwrap_or(rest);
     // `:memory:` would be another database in each connection.
-    if path.is_empty() || path.starts_with(':') {
-        Err(StoreError::NoFile)
-    } else {
-        Ok(path.into())
-    }
+    if path.is_empty() || path.starts_with(':') { Err(StoreError::NoFile) } else { Ok(path.into()) }
 }
 
 /// Makes an empty file for its owner only: names and id numbers will be in it. SQLite gives
@@ -133,12 +102,11 @@ fn pool(path: &Path, connections: u32, cache: &'static str) -> SqlitePool {
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(ROWS_AHEAD)
         .pragma("cache_size", cache)
-        .pragma("journal_size_limit", LOG_KEPT);
+        .pragma("journal_size_limit", LOG_KEPT)
+        // A statement that waits for another process's import isn't news, and its text is long.
+        .disable_statement_logging();
     // Waiting for the one writer is like waiting for another process's.
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(BUSY_TIMEOUT)
-        .connect_lazy_with(options)
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT).connect_lazy_with(options)
 }
 
 #[cfg(test)]
@@ -147,31 +115,14 @@ mod tests {
 
     #[test]
     fn urls() {
-        assert_eq!(
-            file_of("sqlite:data/xingka.db").unwrap(),
-            Path::new("data/xingka.db")
-        );
-        assert_eq!(
-            file_of("sqlite:/var/lib/x.db").unwrap(),
-            Path::new("/var/lib/x.db")
-        );
-        assert_eq!(
-            file_of("sqlite:///var/lib/x.db").unwrap(),
-            Path::new("/var/lib/x.db")
-        );
+        assert_eq!(file_of("sqlite:data/xingka.db").unwrap(), Path::new("data/xingka.db"));
+        assert_eq!(file_of("sqlite:/var/lib/x.db").unwrap(), Path::new("/var/lib/x.db"));
+        assert_eq!(file_of("sqlite:///var/lib/x.db").unwrap(), Path::new("/var/lib/x.db"));
         for url in ["sqlite:", "sqlite::memory:", "sqlite://"] {
             assert!(matches!(file_of(url), Err(StoreError::NoFile)), "{url}");
         }
-        let error = file_of("postgres://user:secret@host/db")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("postgres:") && !error.contains("secret"),
-            "{error}"
-        );
-        assert!(matches!(
-            file_of("data/xingka.db"),
-            Err(StoreError::Scheme { .. })
-        ));
+        let error = file_of("postgres://user:secret@host/db").unwrap_err().to_string();
+        assert!(error.contains("postgres:") && !error.contains("secret"), "{error}");
+        assert!(matches!(file_of("data/xingka.db"), Err(StoreError::Scheme { .. })));
     }
 }

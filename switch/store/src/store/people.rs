@@ -51,8 +51,7 @@ const CARDS: Upsert = Upsert {
     columns: &["bin", "last4", "holder_no", "status", "expires_month"],
 };
 
-pub(crate) const HOLDER_NUMBERS: &str =
-    "SELECT holder_id, holder_no FROM holders WHERE holder_id IN ";
+pub(crate) const HOLDER_NUMBERS: &str = "SELECT holder_id, holder_no FROM holders WHERE holder_id IN ";
 
 impl Change {
     /// Adds holders or brings them up to date; says how many were new or different.
@@ -61,44 +60,24 @@ impl Change {
         HOLDERS
             .write(self, rows, |row, values| {
                 let number = numbers.get(&row.id).copied().unwrap_or_default();
-                values
-                    .bind(row.id.as_str())
-                    .bind(number)
-                    .bind(row.holder.category.word());
-                values
-                    .bind(i64::from(row.holder.rated.level()))
-                    .bind(row.holder.status.word());
-                values
-                    .bind(row.name.as_str())
-                    .bind(row.id_no.as_str())
-                    .bind(i64::from(row.id_flagged));
+                values.bind(row.id.as_str()).bind(number).bind(row.holder.category.word());
+                values.bind(i64::from(row.holder.rated.level())).bind(row.holder.status.word());
+                values.bind(row.name.as_str()).bind(row.id_no.as_str()).bind(i64::from(row.id_flagged));
             })
             .await
     }
 
     /// The number each has, or gets now, counting up.
-    async fn holder_numbers(
-        &mut self,
-        rows: &[HolderRow],
-    ) -> Result<HashMap<String, i64>, StoreError> {
-        let mut numbers = self
-            .numbers_of(HOLDER_NUMBERS, rows.iter().map(|row| row.id.as_str()))
-            .await?;
-        let new: Vec<&HolderRow> = rows
-            .iter()
-            .filter(|row| !numbers.contains_key(&row.id))
-            .collect();
+    async fn holder_numbers(&mut self, rows: &[HolderRow]) -> Result<HashMap<String, i64>, StoreError> {
+        let mut numbers = self.numbers_of(HOLDER_NUMBERS, rows.iter().map(|row| row.id.as_str())).await?;
+        let new: Vec<&HolderRow> = rows.iter().filter(|row| !numbers.contains_key(&row.id)).collect();
         if new.is_empty() {
             return Ok(numbers);
         }
         let count = i64::try_from(new.len()).map_err(|_| StoreError::HoldersFull)?;
         let last = next(&mut self.transaction, "holder_no", count).await?;
         u32::try_from(last).map_err(|_| StoreError::HoldersFull)?;
-        numbers.extend(
-            new.into_iter()
-                .zip(last - count..)
-                .map(|(row, number)| (row.id.clone(), number)),
-        );
+        numbers.extend(new.into_iter().zip(last - count..).map(|(row, number)| (row.id.clone(), number)));
         Ok(numbers)
     }
 
@@ -106,14 +85,8 @@ impl Change {
     pub(crate) async fn put_cards(&mut self, rows: &[(&CardRow, i64)]) -> Result<u64, StoreError> {
         CARDS
             .write(self, rows, |(row, holder_no), values| {
-                values
-                    .bind(row.key.0.as_slice())
-                    .bind(i64::from(row.bin))
-                    .bind(i64::from(row.last4));
-                values
-                    .bind(*holder_no)
-                    .bind(row.status.word())
-                    .bind(i64::from(row.expires.0));
+                values.bind(row.key.0.as_slice()).bind(i64::from(row.bin)).bind(i64::from(row.last4));
+                values.bind(*holder_no).bind(row.status.word()).bind(i64::from(row.expires.0));
             })
             .await
     }
@@ -122,45 +95,28 @@ impl Change {
 impl Store {
     /// The number of a holder, by the id of the city folder.
     pub async fn holder_no(&self, holder_id: &str) -> Result<Option<HolderNo>, StoreError> {
-        let query =
-            sqlx::query_scalar::<_, i64>("SELECT holder_no FROM holders WHERE holder_id = $1");
-        let found = query
-            .bind(holder_id)
-            .fetch_optional(&self.readers)
-            .await
-            .doing("looking up a holder")?;
+        let query = sqlx::query_scalar::<_, i64>("SELECT holder_no FROM holders WHERE holder_id = $1");
+        let found = query.bind(holder_id).fetch_optional(&self.readers).await.doing("looking up a holder")?;
         found.map(holder_no).transpose()
     }
 
     /// The id of a holder, by number.
     pub async fn holder_id(&self, holder_no: HolderNo) -> Result<Option<String>, StoreError> {
         let query = sqlx::query_scalar("SELECT holder_id FROM holders WHERE holder_no = $1");
-        query
-            .bind(i64::from(holder_no.0))
-            .fetch_optional(&self.readers)
-            .await
-            .doing("looking up a holder")
+        query.bind(i64::from(holder_no.0)).fetch_optional(&self.readers).await.doing("looking up a holder")
     }
 }
 
 /// The largest number given to a holder.
 pub(crate) async fn newest_holder(reader: &mut Reader) -> Result<Option<HolderNo>, StoreError> {
     let query = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(holder_no) FROM holders");
-    query
-        .fetch_one(&mut **reader)
-        .await
-        .doing("reading the newest holder")?
-        .map(holder_no)
-        .transpose()
+    query.fetch_one(&mut **reader).await.doing("reading the newest holder")?.map(holder_no).transpose()
 }
 
 /// How many cards there are.
 pub(crate) async fn count_cards(reader: &mut Reader) -> Result<usize, StoreError> {
     let query = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM cards");
-    let count = query
-        .fetch_one(&mut **reader)
-        .await
-        .doing("counting cards")?;
+    let count = query.fetch_one(&mut **reader).await.doing("counting cards")?;
     usize::try_from(count).readable("cards", "count")
 }
 
@@ -170,15 +126,10 @@ pub(crate) async fn each_holder(
     since: i64,
     mut visit: impl FnMut(HolderInMemory),
 ) -> Result<(), StoreError> {
-    let query =
-        sqlx::query("SELECT holder_no, category, star, status FROM holders WHERE revision > $1")
-            .bind(since);
+    let query = sqlx::query("SELECT holder_no, category, star, status FROM holders WHERE revision > $1").bind(since);
     let mut rows = query.fetch(&mut **reader);
     while let Some(row) = rows.try_next().await.doing("reading holders")? {
-        visit((
-            holder_no(row.try_get(0).readable("holders", "holder_no")?)?,
-            holder(&row, 1)?,
-        ));
+        visit((holder_no(row.try_get(0).readable("holders", "holder_no")?)?, holder(&row, 1)?));
     }
     Ok(())
 }
@@ -189,22 +140,13 @@ pub(crate) async fn each_card(
     since: i64,
     mut visit: impl FnMut(CardInMemory),
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(
-        "SELECT pan_key, status, expires_month, holder_no FROM cards WHERE revision > $1",
-    )
-    .bind(since);
+    let query =
+        sqlx::query("SELECT pan_key, status, expires_month, holder_no FROM cards WHERE revision > $1").bind(since);
     let mut rows = query.fetch(&mut **reader);
     while let Some(row) = rows.try_next().await.doing("reading cards")? {
         let (key, status, expires) = card(&row)?;
         let holder_no = holder_no(row.try_get(3).readable("cards", "holder_no")?)?;
-        visit((
-            key,
-            Card {
-                holder_no,
-                status,
-                expires,
-            },
-        ));
+        visit((key, Card { holder_no, status, expires }));
     }
     Ok(())
 }
@@ -214,9 +156,7 @@ pub(crate) async fn export_holders<E: From<StoreError>>(
     reader: &mut Reader,
     mut visit: impl FnMut(HolderRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let query = sqlx::query(
-        "SELECT holder_id, name, id_no, category, star, status FROM holders ORDER BY holder_id",
-    );
+    let query = sqlx::query("SELECT holder_id, name, id_no, category, star, status FROM holders ORDER BY holder_id");
     let mut rows = query.fetch(&mut **reader);
     while let Some(row) = rows.try_next().await.doing("reading holders")? {
         visit(HolderRow {
@@ -256,9 +196,7 @@ pub(crate) async fn export_cards<E: From<StoreError>>(
 }
 
 fn holder_no(number: i64) -> Result<HolderNo, StoreError> {
-    u32::try_from(number)
-        .map(HolderNo)
-        .readable("holders", "holder_no")
+    u32::try_from(number).map(HolderNo).readable("holders", "holder_no")
 }
 
 /// Category, star and status, from column `at` on.
@@ -266,13 +204,9 @@ fn holder(row: &SqliteRow, at: usize) -> Result<Holder, StoreError> {
     let word = |at: usize, column| row.try_get::<&str, _>(at).readable("holders", column);
     let level = u8::try_from(row.try_get::<i64, _>(at + 1).readable("holders", "star")?).ok();
     Ok(Holder {
-        category: word(at, "category")?
-            .parse()
-            .readable("holders", "category")?,
+        category: word(at, "category")?.parse().readable("holders", "category")?,
         rated: level.and_then(Star::new).readable("holders", "star")?,
-        status: word(at + 2, "status")?
-            .parse()
-            .readable("holders", "status")?,
+        status: word(at + 2, "status")?.parse().readable("holders", "status")?,
     })
 }
 
@@ -282,12 +216,6 @@ fn card(row: &SqliteRow) -> Result<(PanKey, CardStatus, Month), StoreError> {
     let key = PanKey(key.try_into().readable("cards", "pan_key")?);
     let status = row.try_get::<&str, _>(1).readable("cards", "status")?;
     let status = status.parse().readable("cards", "status")?;
-    let expires = row
-        .try_get::<i64, _>(2)
-        .readable("cards", "expires_month")?;
-    Ok((
-        key,
-        status,
-        Month(u32::try_from(expires).readable("cards", "expires_month")?),
-    ))
+    let expires = row.try_get::<i64, _>(2).readable("cards", "expires_month")?;
+    Ok((key, status, Month(u32::try_from(expires).readable("cards", "expires_month")?)))
 }

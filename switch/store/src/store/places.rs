@@ -47,22 +47,15 @@ const TERMINALS: Upsert = Upsert {
 };
 
 /// Only whether they are there; the number says nothing.
-pub(crate) const MERCHANT_NUMBERS: &str =
-    "SELECT merchant_id, revision FROM merchants WHERE merchant_id IN ";
+pub(crate) const MERCHANT_NUMBERS: &str = "SELECT merchant_id, revision FROM merchants WHERE merchant_id IN ";
 
 impl Change {
     /// Adds merchants or brings them up to date; says how many were new or different.
     pub(crate) async fn put_merchants(&mut self, rows: &[MerchantRow]) -> Result<u64, StoreError> {
         MERCHANTS
             .write(self, rows, |row, values| {
-                values
-                    .bind(row.merchant.id.to_string())
-                    .bind(row.name.as_str())
-                    .bind(row.merchant.kind.word());
-                values
-                    .bind(row.mcc.as_str())
-                    .bind(row.merchant.circle.word())
-                    .bind(row.region.as_str());
+                values.bind(row.merchant.id.to_string()).bind(row.name.as_str()).bind(row.merchant.kind.word());
+                values.bind(row.mcc.as_str()).bind(row.merchant.circle.word()).bind(row.region.as_str());
             })
             .await
     }
@@ -71,14 +64,8 @@ impl Change {
     pub(crate) async fn put_terminals(&mut self, rows: &[TerminalRow]) -> Result<u64, StoreError> {
         TERMINALS
             .write(self, rows, |row, values| {
-                values
-                    .bind(row.id.to_string())
-                    .bind(row.merchant_id.to_string())
-                    .bind(row.profile);
-                values
-                    .bind(row.mac.name())
-                    .bind(row.scope.to_string())
-                    .bind(row.tmk_wrapped.as_slice());
+                values.bind(row.id.to_string()).bind(row.merchant_id.to_string()).bind(row.profile);
+                values.bind(row.mac.name()).bind(row.scope.to_string()).bind(row.tmk_wrapped.as_slice());
             })
             .await
     }
@@ -103,25 +90,9 @@ impl Store {
 impl TerminalRow {
     /// The terminal as memory holds it, where its merchant is known.
     pub(crate) fn at(self, merchants: &HashMap<MerchantId, Merchant>) -> Option<CityTerminal> {
-        let Self {
-            id,
-            merchant_id,
-            profile,
-            mac,
-            scope,
-            tmk_wrapped,
-        } = self;
+        let Self { id, merchant_id, profile, mac, scope, tmk_wrapped } = self;
         let merchant = *merchants.get(&merchant_id)?;
-        Some(CityTerminal {
-            terminal: Terminal {
-                id,
-                merchant,
-                mac,
-                profile,
-                scope,
-            },
-            tmk_wrapped,
-        })
+        Some(CityTerminal { terminal: Terminal { id, merchant, mac, profile, scope }, tmk_wrapped })
     }
 }
 
@@ -131,8 +102,7 @@ pub(crate) async fn each_merchant(
     since: i64,
     mut visit: impl FnMut(Merchant),
 ) -> Result<(), StoreError> {
-    let query = sqlx::query("SELECT merchant_id, kind, circle FROM merchants WHERE revision > $1")
-        .bind(since);
+    let query = sqlx::query("SELECT merchant_id, kind, circle FROM merchants WHERE revision > $1").bind(since);
     let mut rows = query.fetch(&mut **reader);
     while let Some(row) = rows.try_next().await.doing("reading merchants")? {
         visit(merchant(&row)?);
@@ -162,19 +132,12 @@ pub(crate) async fn export_merchants<E: From<StoreError>>(
     reader: &mut Reader,
     mut visit: impl FnMut(MerchantRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let query = sqlx::query(
-        "SELECT merchant_id, kind, circle, name, mcc, region FROM merchants ORDER BY merchant_id",
-    );
+    let query = sqlx::query("SELECT merchant_id, kind, circle, name, mcc, region FROM merchants ORDER BY merchant_id");
     let mut rows = query.fetch(&mut **reader);
     while let Some(row) = rows.try_next().await.doing("reading merchants")? {
         let text = |at: usize, column| row.try_get::<String, _>(at).readable("merchants", column);
         let merchant = merchant(&row)?;
-        visit(MerchantRow {
-            merchant,
-            name: text(3, "name")?,
-            mcc: text(4, "mcc")?,
-            region: text(5, "region")?,
-        })?;
+        visit(MerchantRow { merchant, name: text(3, "name")?, mcc: text(4, "mcc")?, region: text(5, "region")? })?;
     }
     Ok(())
 }
@@ -183,9 +146,7 @@ pub(crate) async fn export_merchants<E: From<StoreError>>(
 fn merchant(row: &SqliteRow) -> Result<Merchant, StoreError> {
     let word = |at: usize, column| row.try_get::<&str, _>(at).readable("merchants", column);
     Ok(Merchant {
-        id: word(0, "merchant_id")?
-            .parse()
-            .readable("merchants", "merchant_id")?,
+        id: word(0, "merchant_id")?.parse().readable("merchants", "merchant_id")?,
         kind: word(1, "kind")?.parse().readable("merchants", "kind")?,
         circle: word(2, "circle")?.parse().readable("merchants", "circle")?,
     })
@@ -194,15 +155,9 @@ fn merchant(row: &SqliteRow) -> Result<Merchant, StoreError> {
 fn terminal(row: &SqliteRow) -> Result<TerminalRow, StoreError> {
     let word = |at: usize, column| row.try_get::<&str, _>(at).readable("terminals", column);
     Ok(TerminalRow {
-        id: word(0, "terminal_id")?
-            .parse()
-            .readable("terminals", "terminal_id")?,
-        merchant_id: word(1, "merchant_id")?
-            .parse()
-            .readable("terminals", "merchant_id")?,
-        profile: Dialect::by_name(word(2, "profile")?)
-            .readable("terminals", "profile")?
-            .name,
+        id: word(0, "terminal_id")?.parse().readable("terminals", "terminal_id")?,
+        merchant_id: word(1, "merchant_id")?.parse().readable("terminals", "merchant_id")?,
+        profile: Dialect::by_name(word(2, "profile")?).readable("terminals", "profile")?.name,
         mac: word(3, "mac")?.parse().readable("terminals", "mac")?,
         scope: word(4, "scope")?.parse().readable("terminals", "scope")?,
         tmk_wrapped: row.try_get(5).readable("terminals", "tmk_wrapped")?,

@@ -30,10 +30,7 @@ impl Change {
     pub(crate) async fn put_benefits(&mut self, rows: &[Benefit]) -> Result<u64, StoreError> {
         let former = self.version().await?;
         let current = benefits_of(&mut self.transaction, former).await?;
-        let mut all: BTreeMap<BenefitId, &Benefit> = current
-            .iter()
-            .map(|benefit| (benefit.id, benefit))
-            .collect();
+        let mut all: BTreeMap<BenefitId, &Benefit> = current.iter().map(|benefit| (benefit.id, benefit)).collect();
         let differs = |row: &&Benefit| all.get(&row.id).is_none_or(|stored| stored != row);
         let changed: Vec<&Benefit> = rows.iter().filter(differs).collect();
         if changed.is_empty() {
@@ -41,8 +38,7 @@ impl Change {
         }
         all.extend(changed.iter().map(|benefit| (benefit.id, *benefit)));
         let version = former + 1;
-        self.add_rule_book(version, &digest(all.into_values()))
-            .await?;
+        self.add_rule_book(version, &digest(all.into_values())).await?;
         for chunk in changed.chunks(ROWS_A_STATEMENT) {
             self.close_benefits(version, chunk).await?;
             self.add_benefits(version, chunk).await?;
@@ -55,119 +51,64 @@ impl Change {
     }
 
     async fn add_rule_book(&mut self, version: i64, digest: &str) -> Result<(), StoreError> {
-        let query =
-            sqlx::query("INSERT INTO rule_books (version, made_ms, digest) VALUES ($1, $2, $3)");
+        let query = sqlx::query("INSERT INTO rule_books (version, made_ms, digest) VALUES ($1, $2, $3)");
         let query = query.bind(version).bind(now_ms()).bind(digest);
-        query
-            .execute(&mut *self.transaction)
-            .await
-            .doing("making a rule book")?;
+        query.execute(&mut *self.transaction).await.doing("making a rule book")?;
         Ok(())
     }
 
-    async fn close_benefits(
-        &mut self,
-        version: i64,
-        benefits: &[&Benefit],
-    ) -> Result<(), StoreError> {
+    async fn close_benefits(&mut self, version: i64, benefits: &[&Benefit]) -> Result<(), StoreError> {
         let mut query = QueryBuilder::<Db>::new("UPDATE benefits SET until_version = ");
-        query
-            .push_bind(version)
-            .push(" WHERE until_version IS NULL AND benefit_id IN (");
+        query.push_bind(version).push(" WHERE until_version IS NULL AND benefit_id IN (");
         let mut ids = query.separated(", ");
         benefits.iter().for_each(|benefit| {
             ids.push_bind(i64::from(benefit.id.0));
         });
         query.push(")");
-        query
-            .build()
-            .execute(&mut *self.transaction)
-            .await
-            .doing("closing former benefits")?;
+        query.build().execute(&mut *self.transaction).await.doing("closing former benefits")?;
         Ok(())
     }
 
-    async fn add_benefits(
-        &mut self,
-        version: i64,
-        benefits: &[&Benefit],
-    ) -> Result<(), StoreError> {
-        let mut query =
-            QueryBuilder::<Db>::new(format!("INSERT INTO benefits (since_version, {COLUMNS}) "));
+    async fn add_benefits(&mut self, version: i64, benefits: &[&Benefit]) -> Result<(), StoreError> {
+        let mut query = QueryBuilder::<Db>::new(format!("INSERT INTO benefits (since_version, {COLUMNS}) "));
         query.push_values(benefits, |mut values, benefit| {
             let number = |limit: Option<u32>| limit.map(i64::from);
             // Import takes no amount that doesn't fit; see city_folder/benefits.rs.
             let fen = |fen: Option<Fen>| fen.map(|fen| i64::try_from(fen.0).unwrap_or(i64::MAX));
             let limits = &benefit.limits;
-            values
-                .push_bind(version)
-                .push_bind(i64::from(benefit.id.0))
-                .push_bind(benefit.provider.to_string());
-            values
-                .push_bind(benefit.title.as_str())
-                .push_bind(benefit.kind.word());
-            values.push_bind(
-                benefit
-                    .service
-                    .map_or_else(String::new, |service| service.to_string()),
-            );
+            values.push_bind(version).push_bind(i64::from(benefit.id.0)).push_bind(benefit.provider.to_string());
+            values.push_bind(benefit.title.as_str()).push_bind(benefit.kind.word());
+            values.push_bind(benefit.service.map_or_else(String::new, |service| service.to_string()));
             values.push_bind(benefit.audience.to_string());
             benefit.values.iter().for_each(|value| {
                 values.push_bind(i64::from(*value));
             });
-            values
-                .push_bind(benefit.valid_from.to_string())
-                .push_bind(benefit.valid_to.to_string());
-            values
-                .push_bind(weekdays_text(benefit.weekdays))
-                .push_bind(hours_text(benefit.hours));
-            values
-                .push_bind(fen(benefit.min_amount))
-                .push_bind(fen(benefit.max_off))
-                .push_bind(fen(limits.budget));
-            values
-                .push_bind(number(limits.per_day))
-                .push_bind(number(limits.per_month));
-            values
-                .push_bind(number(limits.per_holder))
-                .push_bind(benefit.group.as_deref().unwrap_or_default());
-            values
-                .push_bind(if benefit.stacks { "yes" } else { "" })
-                .push_bind(benefit.legal_basis.as_str());
+            values.push_bind(benefit.valid_from.to_string()).push_bind(benefit.valid_to.to_string());
+            values.push_bind(weekdays_text(benefit.weekdays)).push_bind(hours_text(benefit.hours));
+            values.push_bind(fen(benefit.min_amount)).push_bind(fen(benefit.max_off)).push_bind(fen(limits.budget));
+            values.push_bind(number(limits.per_day)).push_bind(number(limits.per_month));
+            values.push_bind(number(limits.per_holder)).push_bind(benefit.group.as_deref().unwrap_or_default());
+            values.push_bind(if benefit.stacks { "yes" } else { "" }).push_bind(benefit.legal_basis.as_str());
             values.push_bind(benefit.bearer.word());
         });
-        query
-            .build()
-            .execute(&mut *self.transaction)
-            .await
-            .doing("adding benefits")?;
+        query.build().execute(&mut *self.transaction).await.doing("adding benefits")?;
         Ok(())
     }
 }
 
 impl Store {
     /// The rule book of a version, compiled. Version 0 is the empty one before the first import.
-    pub async fn rule_book(
-        &self,
-        version: RuleBookVersion,
-    ) -> Result<Option<RuleBook>, StoreError> {
+    pub async fn rule_book(&self, version: RuleBookVersion) -> Result<Option<RuleBook>, StoreError> {
         let benefits = self.benefits_of_version(version).await?;
         Ok(benefits.map(|benefits| RuleBook::new(version, benefits)))
     }
 
     /// All benefits of a rule book, by ascending id; nothing where there was no such version.
-    pub async fn benefits_of_version(
-        &self,
-        version: RuleBookVersion,
-    ) -> Result<Option<Vec<Benefit>>, StoreError> {
+    pub async fn benefits_of_version(&self, version: RuleBookVersion) -> Result<Option<Vec<Benefit>>, StoreError> {
         let mut reader = self.read().await?;
         let newest = newest_version(&mut reader).await?;
         let version = i64::from(version.0);
-        if version > newest {
-            Ok(None)
-        } else {
-            benefits_of(&mut reader, version).await.map(Some)
-        }
+        if version > newest { Ok(None) } else { benefits_of(&mut reader, version).await.map(Some) }
     }
 
     /// The version in force.
@@ -185,10 +126,7 @@ pub(crate) async fn newer_rule_book(
     if newest <= i64::from(than.0) {
         return Ok(None);
     }
-    Ok(Some(RuleBook::new(
-        rule_book_version(newest)?,
-        benefits_of(reader, newest).await?,
-    )))
+    Ok(Some(RuleBook::new(rule_book_version(newest)?, benefits_of(reader, newest).await?)))
 }
 
 /// The benefits in force.
@@ -199,27 +137,16 @@ pub(crate) async fn current_benefits(reader: &mut Reader) -> Result<Vec<Benefit>
 
 async fn newest_version(reader: &mut Reader) -> Result<i64, StoreError> {
     let query = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM rule_books");
-    Ok(query
-        .fetch_one(&mut **reader)
-        .await
-        .doing("reading the newest rule book's version")?
-        .unwrap_or(0))
+    Ok(query.fetch_one(&mut **reader).await.doing("reading the newest rule book's version")?.unwrap_or(0))
 }
 
 fn rule_book_version(version: i64) -> Result<RuleBookVersion, StoreError> {
-    u32::try_from(version)
-        .map(RuleBookVersion)
-        .readable("rule_books", "version")
+    u32::try_from(version).map(RuleBookVersion).readable("rule_books", "version")
 }
 
 async fn benefits_of(reader: &mut Reader, version: i64) -> Result<Vec<Benefit>, StoreError> {
-    let mut query = QueryBuilder::<Db>::new(format!(
-        "SELECT {COLUMNS} FROM benefits WHERE since_version <= "
-    ));
-    query
-        .push_bind(version)
-        .push(" AND (until_version IS NULL OR until_version > ")
-        .push_bind(version);
+    let mut query = QueryBuilder::<Db>::new(format!("SELECT {COLUMNS} FROM benefits WHERE since_version <= "));
+    query.push_bind(version).push(" AND (until_version IS NULL OR until_version > ").push_bind(version);
     query.push(") ORDER BY benefit_id");
     let mut rows = query.build().fetch(&mut **reader);
     let mut benefits = Vec::new();
@@ -275,11 +202,7 @@ impl BenefitRow<'_> {
         self.0.try_get(column).readable("benefits", column)
     }
 
-    fn word<T>(
-        &self,
-        column: &'static str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, StoreError> {
+    fn word<T>(&self, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
         read(self.text(column)?).readable("benefits", column)
     }
 
@@ -288,28 +211,17 @@ impl BenefitRow<'_> {
     }
 
     fn optional<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
-        let number = self
-            .0
-            .try_get::<Option<i64>, _>(column)
-            .readable("benefits", column)?;
-        number
-            .map(|number| T::try_from(number).readable("benefits", column))
-            .transpose()
+        let number = self.0.try_get::<Option<i64>, _>(column).readable("benefits", column)?;
+        number.map(|number| T::try_from(number).readable("benefits", column)).transpose()
     }
 }
 
 fn service(text: &str) -> Option<Option<ServiceCode>> {
-    if text.is_empty() {
-        Some(None)
-    } else {
-        ServiceCode::new(text.as_bytes()).ok().map(Some)
-    }
+    if text.is_empty() { Some(None) } else { ServiceCode::new(text.as_bytes()).ok().map(Some) }
 }
 
 /// For people only: nothing is decided by when a rule book was made.
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

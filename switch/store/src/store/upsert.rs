@@ -60,24 +60,13 @@ impl Upsert {
     }
 
     fn insert(&self) -> String {
-        let fixed = self
-            .fixed
-            .iter()
-            .chain(self.columns)
-            .map(|column| format!("{column}, "))
-            .collect::<String>();
-        format!(
-            "INSERT INTO {} ({}, {fixed}revision) ",
-            self.table, self.identity
-        )
+        let fixed = self.fixed.iter().chain(self.columns).map(|column| format!("{column}, ")).collect::<String>();
+        format!("INSERT INTO {} ({}, {fixed}revision) ", self.table, self.identity)
     }
 
     fn on_conflict(&self) -> String {
         let each = |form: fn(&str, &str) -> String| {
-            self.columns
-                .iter()
-                .map(|column| form(self.table, column))
-                .collect::<Vec<_>>()
+            self.columns.iter().map(|column| form(self.table, column)).collect::<Vec<_>>()
         };
         let set = each(|_, column| format!("{column} = excluded.{column}"));
         let differs = each(|table, column| format!("{table}.{column} <> excluded.{column}"));
@@ -96,12 +85,7 @@ mod tests {
 
     #[test]
     fn only_rows_that_differ_are_written() {
-        let upsert = Upsert {
-            table: "t",
-            identity: "id",
-            fixed: &["no"],
-            columns: &["a", "b"],
-        };
+        let upsert = Upsert { table: "t", identity: "id", fixed: &["no"], columns: &["a", "b"] };
         assert_eq!(upsert.insert(), "INSERT INTO t (id, no, a, b, revision) ");
         assert_eq!(
             upsert.on_conflict(),

@@ -80,12 +80,7 @@ impl BatchUploadEnd {
     pub(super) fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
         let origin = Origin::decode(fields)?;
         let (domestic, foreign) = Totals::decode(fields)?;
-        Ok(Self {
-            origin,
-            currency: fixed(fields, 49)?,
-            domestic,
-            foreign,
-        })
+        Ok(Self { origin, currency: fixed(fields, 49)?, domestic, foreign })
     }
 
     /// Writes its fields, as a terminal does.

@@ -86,9 +86,7 @@ impl<'a> Request<'a> {
             (200, void::KIND) => Void::decode(fields).map(Self::Void),
             (220, refund::KIND) => Refund::decode(fields).map(Self::Refund),
             (220, offline_upload::KIND) => OfflineUpload::decode(fields).map(Self::OfflineUpload),
-            (100, counter_service::KIND) => {
-                CounterService::decode(fields).map(Self::CounterService)
-            }
+            (100, counter_service::KIND) => CounterService::decode(fields).map(Self::CounterService),
             _ => Err(Fault::UNKNOWN_MESSAGE),
         }
     }
@@ -96,11 +94,7 @@ impl<'a> Request<'a> {
     /// Messages without a card: by type and network code.
     fn housekeeping(mti: Mti, fields: &Fields<'a>) -> Result<Self, Fault> {
         let digits = fields.digits(60).ok_or(Fault::missing(60))?;
-        let part = |from, count| {
-            digits
-                .number_at(from, count)
-                .ok_or(Fault::new(60, FaultKind::Value))
-        };
+        let part = |from, count| digits.number_at(from, count).ok_or(Fault::new(60, FaultKind::Value));
         match (mti.0, part(0, 2)?, part(8, 3)?) {
             (500, 0, 201) => Settlement::decode(fields).map(Self::Settlement),
             (320, 0, 201) => BatchUpload::decode(fields).map(Self::BatchUpload),

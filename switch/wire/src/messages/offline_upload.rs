@@ -41,19 +41,8 @@ impl<'a> OfflineUpload<'a> {
     pub fn encode(&self, writer: &mut Writer<'_>) {
         let mut buffer = [0; MAX_INTEGRITY_BYTES];
         // Too much to fit comes out as too much for the field.
-        let given = self
-            .given
-            .encode(&mut buffer)
-            .unwrap_or(&[0; MAX_INTEGRITY_BYTES + 1]);
+        let given = self.given.encode(&mut buffer).unwrap_or(&[0; MAX_INTEGRITY_BYTES + 1]);
         let local_time = Some((self.local_time, self.local_date));
-        self.presented.write(
-            KIND,
-            &Extra {
-                local_time,
-                given,
-                ..Extra::default()
-            },
-            writer,
-        );
+        self.presented.write(KIND, &Extra { local_time, given, ..Extra::default() }, writer);
     }
 }

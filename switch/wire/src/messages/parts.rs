@@ -27,22 +27,14 @@ pub(super) fn kind(fields: &Fields<'_>) -> Result<Kind, Fault> {
     let processing = fields.digits(3).and_then(|digits| digits.number_at(0, 2));
     let condition = fields.number(25);
     let private = fields.digits(60).ok_or(Fault::missing(60))?;
-    let message_type = private
-        .number_at(0, 2)
-        .ok_or(Fault::new(60, FaultKind::Value))?;
-    Ok((
-        processing.ok_or(Fault::missing(3))?,
-        condition.ok_or(Fault::missing(25))?,
-        message_type,
-    ))
+    let message_type = private.number_at(0, 2).ok_or(Fault::new(60, FaultKind::Value))?;
+    Ok((processing.ok_or(Fault::missing(3))?, condition.ok_or(Fault::missing(25))?, message_type))
 }
 
 impl Origin {
     pub(super) fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
         let private = fields.digits(60).ok_or(Fault::missing(60))?;
-        let batch = private
-            .number_at(2, 6)
-            .ok_or(Fault::new(60, FaultKind::Value))?;
+        let batch = private.number_at(2, 6).ok_or(Fault::new(60, FaultKind::Value))?;
         Ok(Self {
             terminal: fixed(fields, 41)?,
             merchant: fixed(fields, 42)?,
@@ -52,16 +44,9 @@ impl Origin {
     }
 
     /// Field 60: type, batch, network code, read capability 6, chip condition 0.
-    pub(super) fn write_private(
-        &self,
-        message_type: u64,
-        network_code: u64,
-        writer: &mut Writer<'_>,
-    ) {
-        let value =
-            ((message_type * 1_000_000 + u64::from(self.batch)) * 1_000 + network_code) * 100 + 60;
-        let digits: [u8; 13] =
-            core::array::from_fn(|at| b'0' + (value / 10_u64.pow(12 - at as u32) % 10) as u8);
+    pub(super) fn write_private(&self, message_type: u64, network_code: u64, writer: &mut Writer<'_>) {
+        let value = ((message_type * 1_000_000 + u64::from(self.batch)) * 1_000 + network_code) * 100 + 60;
+        let digits: [u8; 13] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(12 - at as u32) % 10) as u8);
         writer.digits(60, &digits);
     }
 
@@ -140,26 +125,16 @@ impl<'a> Presented<'a> {
     fn write_integrity(&self, extra: &Extra<'_>, writer: &mut Writer<'_>) {
         let mut buffer = [0; MAX_INTEGRITY_BYTES];
         let asked = match &self.card {
-            CardRef::Credential(credential) => IntegrityRequest {
-                credential: Some(credential),
-                ..self.integrity
-            },
+            CardRef::Credential(credential) => IntegrityRequest { credential: Some(credential), ..self.integrity },
             CardRef::Pan(_) => self.integrity,
         };
         // What doesn't fit in its own buffer doesn't fit in the field either.
         let asked = asked.encode(&mut buffer).map_or(usize::MAX, <[u8]>::len);
         let given = extra.given.len();
-        let Some(whole) = asked
-            .checked_add(given)
-            .and_then(|whole| buffer.get_mut(..whole))
-        else {
+        let Some(whole) = asked.checked_add(given).and_then(|whole| buffer.get_mut(..whole)) else {
             return writer.bytes(57, &[0; MAX_INTEGRITY_BYTES + 1]);
         };
-        whole
-            .iter_mut()
-            .skip(asked)
-            .zip(extra.given)
-            .for_each(|(to, from)| *to = *from);
+        whole.iter_mut().skip(asked).zip(extra.given).for_each(|(to, from)| *to = *from);
         if !whole.is_empty() {
             writer.bytes(57, whole);
         }
@@ -188,10 +163,7 @@ fn card<'a>(fields: &Fields<'a>, integrity: &IntegrityRequest<'a>) -> Result<Car
         let pan = Pan::from_track2(track).ok_or(Fault::new(35, FaultKind::Value))?;
         return Ok(CardRef::Pan(pan));
     }
-    integrity
-        .credential
-        .map(CardRef::Credential)
-        .ok_or(Fault::missing(2))
+    integrity.credential.map(CardRef::Credential).ok_or(Fault::missing(2))
 }
 
 /// Field 61: which earlier request is meant.
@@ -211,32 +183,20 @@ impl Original {
         let Some(digits) = fields.digits(61) else {
             return Ok(None);
         };
-        let part = |from, count| {
-            digits
-                .number_at(from, count)
-                .ok_or(Fault::new(61, FaultKind::Value))
-        };
-        Ok(Some(Self {
-            batch: part(0, 6)? as u32,
-            stan: part(6, 6)? as u32,
-            date: part(12, 4)? as u16,
-        }))
+        let part = |from, count| digits.number_at(from, count).ok_or(Fault::new(61, FaultKind::Value));
+        Ok(Some(Self { batch: part(0, 6)? as u32, stan: part(6, 6)? as u32, date: part(12, 4)? as u16 }))
     }
 
     fn write(self, writer: &mut Writer<'_>) {
-        let value = (u64::from(self.batch) * 1_000_000 + u64::from(self.stan)) * 10_000
-            + u64::from(self.date);
-        let digits: [u8; 16] =
-            core::array::from_fn(|at| b'0' + (value / 10_u64.pow(15 - at as u32) % 10) as u8);
+        let value = (u64::from(self.batch) * 1_000_000 + u64::from(self.stan)) * 10_000 + u64::from(self.date);
+        let digits: [u8; 16] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(15 - at as u32) % 10) as u8);
         writer.digits(61, &digits);
     }
 }
 
 pub(super) fn fixed<const N: usize>(fields: &Fields<'_>, field: u8) -> Result<[u8; N], Fault> {
     let bytes = fields.bytes(field).ok_or(Fault::missing(field))?;
-    bytes
-        .try_into()
-        .map_err(|_| Fault::new(field, FaultKind::Value))
+    bytes.try_into().map_err(|_| Fault::new(field, FaultKind::Value))
 }
 
 pub(super) fn number(fields: &Fields<'_>, field: u8) -> Result<u32, Fault> {

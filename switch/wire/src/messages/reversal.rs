@@ -26,50 +26,27 @@ impl<'a> Reversal<'a> {
 
     /// The reversal of a purchase.
     pub const fn of_purchase(presented: Presented<'a>, reason: [u8; 2]) -> Self {
-        Self {
-            presented,
-            reason,
-            original: None,
-            kind: purchase::KIND,
-        }
+        Self { presented, reason, original: None, kind: purchase::KIND }
     }
 
     /// The reversal of a star inquiry or a counter service.
     pub const fn of_inquiry(presented: Presented<'a>, reason: [u8; 2]) -> Self {
-        Self {
-            presented,
-            reason,
-            original: None,
-            kind: star_inquiry::KIND,
-        }
+        Self { presented, reason, original: None, kind: star_inquiry::KIND }
     }
 
     pub(super) fn decode(fields: &Fields<'a>) -> Result<Self, Fault> {
         let kind = match kind(fields)? {
             // A counter service has the kind of a star inquiry.
-            kind @ (star_inquiry::KIND
-            | purchase::KIND
-            | void::KIND
-            | refund::KIND
-            | offline_upload::KIND) => kind,
+            kind @ (star_inquiry::KIND | purchase::KIND | void::KIND | refund::KIND | offline_upload::KIND) => kind,
             _ => return Err(Fault::UNKNOWN_MESSAGE),
         };
         let presented = Presented::decode(fields)?;
-        Ok(Self {
-            presented,
-            reason: fixed(fields, 39)?,
-            original: Original::decode(fields)?,
-            kind,
-        })
+        Ok(Self { presented, reason: fixed(fields, 39)?, original: Original::decode(fields)?, kind })
     }
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        let extra = Extra {
-            reason: Some(self.reason),
-            original: self.original,
-            ..Extra::default()
-        };
+        let extra = Extra { reason: Some(self.reason), original: self.original, ..Extra::default() };
         self.presented.write(self.kind, &extra, writer);
     }
 }

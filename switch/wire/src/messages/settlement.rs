@@ -30,11 +30,7 @@ impl Totals {
     pub(super) fn decode(fields: &Fields<'_>) -> Result<(Self, Self), Fault> {
         let digits = fields.digits(48).ok_or(Fault::missing(48))?;
         let half = |from| {
-            let part = |at, count| {
-                digits
-                    .number_at(from + at, count)
-                    .ok_or(Fault::new(48, FaultKind::Value))
-            };
+            let part = |at, count| digits.number_at(from + at, count).ok_or(Fault::new(48, FaultKind::Value));
             Ok(Self {
                 debit_fen: part(0, 12)?,
                 debits: part(12, 3)? as u32,
@@ -43,11 +39,7 @@ impl Totals {
                 flag: part(30, 1)? as u8,
             })
         };
-        if digits.len() == 2 * HALF {
-            Ok((half(0)?, half(HALF)?))
-        } else {
-            Err(Fault::new(48, FaultKind::Value))
-        }
+        if digits.len() == 2 * HALF { Ok((half(0)?, half(HALF)?)) } else { Err(Fault::new(48, FaultKind::Value)) }
     }
 
     /// Field 48's 62 ASCII digits.
@@ -68,13 +60,9 @@ impl Totals {
             (u64::from(self.flag), 1),
         ];
         let digits = parts.into_iter().flat_map(|(value, count)| {
-            (0..count)
-                .rev()
-                .map(move |place| b'0' + (value / 10_u64.pow(place) % 10) as u8)
+            (0..count).rev().map(move |place| b'0' + (value / 10_u64.pow(place) % 10) as u8)
         });
-        to.iter_mut()
-            .zip(digits)
-            .for_each(|(to, digit)| *to = digit);
+        to.iter_mut().zip(digits).for_each(|(to, digit)| *to = digit);
     }
 }
 
@@ -98,34 +86,17 @@ impl Settlement {
     pub(super) fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
         let origin = Origin::decode(fields)?;
         let (domestic, foreign) = Totals::decode(fields)?;
-        Ok(Self {
-            origin,
-            currency: fixed(fields, 49)?,
-            domestic,
-            foreign,
-        })
+        Ok(Self { origin, currency: fixed(fields, 49)?, domestic, foreign })
     }
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        write(
-            &self.origin,
-            201,
-            &Totals::ascii(&self.domestic, &self.foreign),
-            &self.currency,
-            writer,
-        );
+        write(&self.origin, 201, &Totals::ascii(&self.domestic, &self.foreign), &self.currency, writer);
     }
 }
 
 /// Fields 11, 41, 42, 48, 49 and 60.
-pub(super) fn write(
-    origin: &Origin,
-    network_code: u64,
-    totals: &[u8],
-    currency: &[u8; 3],
-    writer: &mut Writer<'_>,
-) {
+pub(super) fn write(origin: &Origin, network_code: u64, totals: &[u8], currency: &[u8; 3], writer: &mut Writer<'_>) {
     writer.number(11, u64::from(origin.stan));
     writer.bytes(41, &origin.terminal);
     writer.bytes(42, &origin.merchant);

@@ -28,7 +28,6 @@ impl SignIn {
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        self.origin
-            .write_housekeeping(u64::from(self.layout.network_code()), writer);
+        self.origin.write_housekeeping(u64::from(self.layout.network_code()), writer);
     }
 }

@@ -24,18 +24,12 @@ impl<'a> Void<'a> {
 
     pub(super) fn decode(fields: &Fields<'a>) -> Result<Self, Fault> {
         let original = Original::decode(fields)?.ok_or(Fault::missing(61))?;
-        Ok(Self {
-            presented: Presented::decode(fields)?,
-            original,
-        })
+        Ok(Self { presented: Presented::decode(fields)?, original })
     }
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        let extra = Extra {
-            original: Some(self.original),
-            ..Extra::default()
-        };
+        let extra = Extra { original: Some(self.original), ..Extra::default() };
         self.presented.write(KIND, &extra, writer);
     }
 }
