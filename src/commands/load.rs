@@ -133,7 +133,8 @@ impl Load {
     async fn at_own_city(&self) -> Result<Report> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let places = self.terminals.div_ceil(4).max(1);
-        let size = Size { holders: 10_000, shops: places, halls: places.div_ceil(4), terminals_each: 4, macs: self.macs() };
+        let size =
+            Size { holders: 10_000, shops: places, halls: places.div_ceil(4), terminals_each: 4, macs: self.macs() };
         let (deployment, cards) = make_city(folder.path(), size, self.seed).await?;
         let loaders = loaders(&deployment, self.terminals).await?;
         let service = deployment.start().await?;

@@ -12,9 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 use xingka_wire::frame::{Step, next_frame};
@@ -58,10 +57,9 @@ impl From<io::Error> for Ended {
 
 pub(crate) struct Connection {
     node: Arc<Node>,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     inbox: Inbox,
     outgoing: VecDeque<Outgoing>,
-    stopping: watch::Receiver<bool>,
     last_heard: Instant,
     /// Fires when the peer's patience may be over. It is not wound again at every byte,
     /// only looked at when it fires and when half a frame shortens it: a timer touched twice
@@ -70,10 +68,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(node: Arc<Node>, stream: TcpStream, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, stream: Arc<TcpStream>) -> Self {
         let last_heard = Instant::now();
         let alarm = Box::pin(sleep_until(last_heard + node.settings.idle_timeout));
-        Self { node, stream, inbox: Inbox::new(), outgoing: VecDeque::new(), stopping, last_heard, alarm }
+        Self { node, stream, inbox: Inbox::new(), outgoing: VecDeque::new(), last_heard, alarm }
     }
 
     /// Serves until the peer goes, misbehaves, or the node stops.
@@ -88,12 +86,12 @@ impl Connection {
     async fn turn(&mut self) -> Result<(), Ended> {
         self.handle_frames()?;
         self.send_ready().await?;
-        if *self.stopping.borrow() {
+        if self.inbox.ended || self.node.is_stopping() {
             return self.drain().await;
         }
         let reads = self.outgoing.len() < MAX_OUTGOING;
         let patience = self.patience();
-        let Self { stream, inbox, outgoing, stopping, alarm, .. } = self;
+        let Self { stream, inbox, outgoing, alarm, .. } = self;
         if alarm.deadline() > patience {
             alarm.as_mut().reset(patience);
         }
@@ -104,7 +102,6 @@ impl Connection {
             }
             () = ready(outgoing.front()) => {}
             () = alarm.as_mut() => self.alarmed()?,
-            _ = stopping.changed() => {}
         }
         Ok(())
     }
@@ -167,21 +164,39 @@ impl Connection {
         if bytes.is_empty() {
             return Ok(());
         }
-        match timeout(PEER_PATIENCE, self.stream.write_all(&bytes)).await {
+        match timeout(PEER_PATIENCE, write_all(&self.stream, &bytes)).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(Ended::TooSlow),
         }
     }
 
-    /// No new work: answers what is in flight, then ends.
+    /// The peer has said all it will, or the node stops: answers what is in flight, then ends.
     async fn drain(&mut self) -> Result<(), Ended> {
         while !self.outgoing.is_empty() {
             ready(self.outgoing.front()).await;
             self.send_ready().await?;
         }
-        self.stream.shutdown().await?;
         Err(Ended::Closed)
     }
+}
+
+/// Makes a connection see the end of its input, so that it looks up from waiting: how a
+/// stopping node reaches those that are silent. (A channel in every connection's wait would
+/// cost two locks a request.)
+pub(crate) fn end_input(stream: &TcpStream) {
+    // One that is gone already needs no telling.
+    let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Read);
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the first answer can leave; forever where there is none.
@@ -202,12 +217,14 @@ struct Inbox {
     dropped: u32,
     /// When the first byte of an unfinished frame came.
     frame_since: Option<Instant>,
+    /// The peer will send no more.
+    ended: bool,
 }
 
 impl Inbox {
     fn new() -> Self {
         let bytes = vec![0; INBOX_BYTES].into_boxed_slice();
-        Self { bytes, start: 0, end: 0, skip: 0, dropped: 0, frame_since: None }
+        Self { bytes, start: 0, end: 0, skip: 0, dropped: 0, frame_since: None, ended: false }
     }
 
     fn unread(&self) -> &[u8] {
@@ -230,19 +247,25 @@ impl Inbox {
     }
 
     /// Reads what there is, after making room. Nothing is lost when it is cancelled.
-    async fn read(&mut self, stream: &mut TcpStream) -> Result<(), Ended> {
+    async fn read(&mut self, stream: &TcpStream) -> io::Result<()> {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        let room = self.bytes.get_mut(self.end..).unwrap_or_default();
-        let count = stream.read(room).await?;
-        if count == 0 {
-            return Err(Ended::Closed);
+        loop {
+            stream.readable().await?;
+            match stream.try_read(self.bytes.get_mut(self.end..).unwrap_or_default()) {
+                Ok(count) => return Ok(self.took(count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    fn took(&mut self, count: usize) {
+        self.ended = count == 0;
         self.end += count;
         let skipped = self.skip.min(self.end);
         self.skip -= skipped;
         self.start += skipped;
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What all connections of a node share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use xingka_core::ids::TerminalId;
@@ -34,6 +34,7 @@ pub(crate) struct Node {
     /// For repeats: their answers are read back from the journal.
     reader: tokio::sync::Mutex<JournalReader>,
     unrecorded: AtomicU64,
+    stopping: AtomicBool,
 }
 
 impl Node {
@@ -61,6 +62,7 @@ impl Node {
             sessions: RwLock::new(memory.sessions),
             reader: tokio::sync::Mutex::new(reader),
             unrecorded,
+            stopping: AtomicBool::new(false),
         })
     }
 
@@ -123,6 +125,15 @@ impl Node {
     /// The journal, to read one record back.
     pub(crate) async fn reader(&self) -> tokio::sync::MutexGuard<'_, JournalReader> {
         self.reader.lock().await
+    }
+
+    /// From here on connections take no new work.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// The stamp of an answer that has no record.

@@ -92,7 +92,8 @@ impl Node {
             }
         };
         let in_time = recorded.filter(|_| Instant::now() <= envelope.deadline);
-        let sealed = in_time.and_then(|recorded| respond(&recorded, envelope.dialect, envelope.head, envelope.key.as_deref()).ok());
+        let sealed = in_time
+            .and_then(|recorded| respond(&recorded, envelope.dialect, envelope.head, envelope.key.as_deref()).ok());
         match sealed {
             Some(frame) => self.send(&frame, bytes),
             None => {

@@ -1,17 +1,18 @@
 //! A running node: listens, keeps its memory true, stops cleanly.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::{self, JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
@@ -19,7 +20,7 @@ use xingka_store::journal::{Durability, Journal, JournalError, JournalReader};
 use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store, StoreError};
 
-use crate::connection::{Connection, Ended};
+use crate::connection::{Connection, Ended, end_input};
 use crate::node::Node;
 use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
@@ -79,7 +80,7 @@ pub struct Service {
     node: Arc<Node>,
     address: SocketAddr,
     anchors: Anchors,
-    stop: watch::Sender<bool>,
+    stop: oneshot::Sender<()>,
     accepting: JoinHandle<()>,
     keeping: JoinSet<()>,
 }
@@ -98,14 +99,20 @@ impl Service {
         let city = City::load(&store).await?;
         Journal::create(&settings.journal, settings.node).await?;
         let memory = rebuild(&settings.journal, &city, &security).await?;
-        let journal = Journal::start(&settings.journal, settings.node, memory.head, settings.durability, settings.answer_deadline)?;
+        let journal = Journal::start(
+            &settings.journal,
+            settings.node,
+            memory.head,
+            settings.durability,
+            settings.answer_deadline,
+        )?;
         let reader = JournalReader::open(&settings.journal).await?;
         let (listener, address) = listen(settings.listen).await?;
         if let Durability::Interval(interval) = settings.durability {
             tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
         let node = Node::new(settings, city, hasher, security, (journal, reader), memory);
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = oneshot::channel();
         let store = Arc::new(store);
         let anchors = Anchors { node: node.clone(), store: store.clone(), key: anchor_key };
         let keeping = keep(&node, &store, &anchors);
@@ -127,7 +134,7 @@ impl Service {
     pub async fn stop(self) -> Result<(), ServiceError> {
         let Self { node, anchors, stop, accepting, mut keeping, .. } = self;
         // Nobody listening means that nobody is left to stop.
-        let _ = stop.send(true);
+        let _ = stop.send(());
         let _ = accepting.await;
         node.journal.flush().await;
         anchors.anchor().await?;
@@ -224,56 +231,78 @@ impl Anchors {
     }
 }
 
+/// Connections, by the task that serves them.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    streams: HashMap<task::Id, Weak<TcpStream>>,
+}
+
 /// Accepts connections until the node stops, then waits for those there are.
-async fn accept(node: Arc<Node>, listener: TcpListener, stopping: watch::Receiver<bool>) {
+async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot::Receiver<()>) {
     let room = Arc::new(Semaphore::new(node.settings.max_connections));
-    let mut connections = JoinSet::new();
-    let mut stop = stopping.clone();
+    let mut connections = Connections::default();
+    let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => admit(&node, stream, &room, &stopping, &mut connections),
+                Ok((stream, _)) => connections.admit(&node, stream, &room),
                 // Out of descriptors, say: wait for some to come back.
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(CATCH_UP_EVERY).await;
                 }
             },
-            // Ended connections are let go of as they end.
-            Some(_) = connections.join_next() => {}
-            _ = stop.changed() => break,
+            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
+            _ = &mut stop => break,
         }
     }
     drop(listener);
-    let drained = timeout(DRAIN_PATIENCE, async { while connections.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(left = connections.len(), "connections that don't take their answers are cut");
-        connections.shutdown().await;
+    node.stop();
+    connections.drain().await;
+}
+
+impl Connections {
+    fn admit(&mut self, node: &Arc<Node>, stream: TcpStream, room: &Arc<Semaphore>) {
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            node.counters.connections_refused.up();
+            return;
+        };
+        // Answers are written whole; waiting for more to send would only make them late.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it began");
+            return;
+        }
+        let stream = Arc::new(stream);
+        let weak = Arc::downgrade(&stream);
+        let task = self.tasks.spawn(serve(node.clone(), stream, place));
+        self.streams.insert(task.id(), weak);
+    }
+
+    fn forget(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!(%error, "a connection's task failed");
+                error.id()
+            }
+        };
+        self.streams.remove(&id);
+    }
+
+    async fn drain(mut self) {
+        self.streams.values().filter_map(Weak::upgrade).for_each(|stream| end_input(&stream));
+        let drained = timeout(DRAIN_PATIENCE, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(left = self.tasks.len(), "connections that don't take their answers are cut");
+            self.tasks.shutdown().await;
+        }
     }
 }
 
-fn admit(
-    node: &Arc<Node>,
-    stream: TcpStream,
-    room: &Arc<Semaphore>,
-    stopping: &watch::Receiver<bool>,
-    connections: &mut JoinSet<()>,
-) {
-    let Ok(place) = room.clone().try_acquire_owned() else {
-        node.counters.connections_refused.up();
-        return;
-    };
-    // Answers are written whole; waiting for more to send would only make them late.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection ended before it began");
-        return;
-    }
-    connections.spawn(serve(node.clone(), stream, stopping.clone(), place));
-}
-
-async fn serve(node: Arc<Node>, stream: TcpStream, stopping: watch::Receiver<bool>, _place: OwnedSemaphorePermit) {
+async fn serve(node: Arc<Node>, stream: Arc<TcpStream>, _place: OwnedSemaphorePermit) {
     node.counters.connections.up();
-    match Connection::new(node.clone(), stream, stopping).serve().await {
+    match Connection::new(node.clone(), stream).serve().await {
         Ended::Closed => {}
         Ended::TooSlow => node.counters.connections_too_slow.up(),
         Ended::Unframed => node.counters.connections_unframed.up(),

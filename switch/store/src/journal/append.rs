@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use xingka_core::record::{BadRecord, Receipt, Record};
 
 use super::JournalError;
@@ -18,13 +19,16 @@ use super::sqlite::JournalFile;
 /// promising more than it can write down.
 const MAX_WAITING_RECORDS: u64 = 65_536;
 
-/// A group of so many records shows that there is load. The next one then gathers for
-/// [`GATHER`] before it is committed: fewer flushes and wake-ups, and nobody waits longer
-/// than the load makes them wait anyway. A lone swipe is committed at once.
+/// A group of so many records shows that there is load. Commits then begin at least
+/// [`GATHER`] apart: fewer flushes and wake-ups, and nobody waits longer than the load makes
+/// them wait anyway. A lone swipe is committed at once.
 const LOADED_GROUP: u64 = 12;
 
-/// How long a group gathers under load.
+/// The least time from one commit's beginning to the next one's, under load.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// The log is copied into the main file when it has grown by so much.
+const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Between two attempts to write again after a commit has failed.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
@@ -73,6 +77,10 @@ struct Shared {
     durability: Durability,
     patience: Duration,
     commits: AtomicU64,
+    /// Bytes written to the log since it was last copied into the main file.
+    uncopied: AtomicU64,
+    /// Wakes the checkpointer.
+    checkpoint: Notify,
 }
 
 /// The end of the journal: the head of what is being committed, and the open group.
@@ -145,7 +153,7 @@ impl Journal {
     /// Opens the journal at `path`, made where there is none, to append after `head`, the
     /// place and hash at which a [`JournalReader`](super::JournalReader) found its end.
     ///
-    /// Whoever waits for a commit that takes longer than `patience` is told that it failed;
+    /// To be called in the runtime that its callers run in. Whoever waits for a commit that takes longer than `patience` is told that it failed;
     /// the record may yet be written.
     pub fn start(
         path: &Path,
@@ -162,8 +170,11 @@ impl Journal {
             durability,
             patience,
             commits: AtomicU64::new(0),
+            uncopied: AtomicU64::new(0),
+            checkpoint: Notify::new(),
         });
-        let committer = Committer { shared: shared.clone(), path: path.to_owned(), node };
+        let waiting_on = tokio::runtime::Handle::current();
+        let committer = Committer { shared: shared.clone(), path: path.to_owned(), node, waiting_on };
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || committer.run());
         Ok(Self { shared, committer: Some(thread.map_err(JournalError::Thread)?) })
     }
@@ -351,6 +362,8 @@ struct Committer {
     shared: Arc<Shared>,
     path: std::path::PathBuf,
     node: u16,
+    /// The runtime that waits for commits.
+    waiting_on: tokio::runtime::Handle,
 }
 
 impl Committer {
@@ -359,7 +372,11 @@ impl Committer {
         runtime.map_err(JournalError::Thread)?.block_on(async {
             let opened = JournalFile::open(&self.path, self.node).await;
             let mut file = opened.inspect_err(|_| self.shared.tail().go_down())?;
+            let checkpointer = tokio::spawn(checkpoint(self.path.clone(), self.shared.clone()));
             self.commit_until_closed(&mut file).await;
+            checkpointer.abort();
+            // It only ends early where it was told to, or where the file is gone.
+            let _ = checkpointer.await;
             file.close().await
         })
     }
@@ -371,9 +388,10 @@ impl Committer {
             match group {
                 Some((group, batch)) => {
                     let loaded = group.last_sequence - group.first_sequence + 1 >= LOADED_GROUP;
+                    let begun = Instant::now();
                     self.commit(file, group, &batch).await;
                     if loaded && !closing {
-                        tokio::time::sleep(GATHER).await;
+                        tokio::time::sleep_until(begun + GATHER).await;
                     }
                 }
                 None if closing => return,
@@ -403,9 +421,10 @@ impl Committer {
         }
     }
 
-    async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Batch) {
+    async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Arc<Batch>) {
         let (_, former) = self.shared.tail().head;
         let hash = former.next(&group);
+        let bytes = group.records.len() as u64;
         match self.write(file, &group, hash, batch).await {
             Ok(()) => {
                 let mut tail = self.shared.tail();
@@ -414,7 +433,14 @@ impl Committer {
                 tail.in_flight = None;
                 drop(tail);
                 self.shared.commits.fetch_add(1, Ordering::Relaxed);
-                batch.settle(Ok(Receipt::durable_through(group.last_sequence)));
+                let written = self.shared.uncopied.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                if written > CHECKPOINT_BYTES {
+                    self.shared.checkpoint.notify_one();
+                }
+                // Woken from a task of their own runtime, hundreds of waiters go onto its run queue
+                // in one go; woken from this thread, each would be handed over under a lock.
+                let (batch, receipt) = (batch.clone(), Receipt::durable_through(group.last_sequence));
+                self.waiting_on.spawn(async move { batch.settle(Ok(receipt)) });
             }
             Err(error) => {
                 tracing::error!(path = %self.path.display(), %error, "a journal commit failed; nothing is approved until writing works again");
@@ -435,5 +461,19 @@ impl Committer {
             tokio::time::sleep(PROBE_EVERY).await;
         }
         false
+    }
+}
+
+/// Copies the log into the main file, on a connection of its own, while commits go on:
+/// copied by the commit that fills it, it would hold up everybody waiting for that one.
+async fn checkpoint(path: std::path::PathBuf, shared: Arc<Shared>) -> Result<(), JournalError> {
+    let mut file = JournalFile::open_to_checkpoint(&path).await?;
+    loop {
+        shared.checkpoint.notified().await;
+        shared.uncopied.store(0, Ordering::Relaxed);
+        if let Err(error) = file.checkpoint().await {
+            // The log stays and grows; SQLite's own limit has it copied by a commit in the end.
+            tracing::warn!(path = %path.display(), %error, "the journal's log can't be copied into its file");
+        }
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::JournalError;
 use super::chain::{Group, Hash};
 
-/// Pages of log after which SQLite copies them into the main file. Large, because the
-/// copying holds up the commit that triggers it.
-const CHECKPOINT_PAGES: &str = "8000";
+/// Pages of log (256 MiB) after which a commit copies them into the main file, holding up
+/// everybody who waits for it. Far more than [`JournalFile::checkpoint`] lets there be.
+const CHECKPOINT_PAGES: &str = "65536";
 
 pub(super) struct JournalFile {
     path: PathBuf,
@@ -34,6 +34,11 @@ impl JournalFile {
         let inserted = insert.bind(i64::from(node)).execute(&mut file.connection).await;
         inserted.map_err(|source| file.error(source))?;
         Ok(file)
+    }
+
+    /// Opens the file a second time, for [`Self::checkpoint`].
+    pub(super) async fn open_to_checkpoint(path: &Path) -> Result<Self, JournalError> {
+        Self::connect(path, options(path).synchronous(SqliteSynchronous::Full)).await
     }
 
     /// Opens the file to read it beside whoever appends.
@@ -65,6 +70,11 @@ impl JournalFile {
             .bind(group.records.as_slice())
             .bind(hash.0.as_slice());
         insert.execute(&mut self.connection).await.map(drop)
+    }
+
+    /// Copies as much of the log into the main file as nobody is reading.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.connection).await.map(drop)
     }
 
     /// Whether a commit of some size goes through again.
