@@ -10,7 +10,7 @@ use xingka_core::respond::{Number, Stamp};
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::Moment;
 use xingka_store::City;
-use xingka_store::journal::{Journal, JournalReader};
+use xingka_store::journal::{Journal, JournalError, JournalReader};
 
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -134,6 +134,12 @@ impl Node {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Closes the journal, which is then one file.
+    pub(crate) async fn close(self) -> Result<(), JournalError> {
+        self.reader.into_inner().close().await?;
+        self.journal.close().await
     }
 
     /// The stamp of an answer that has no record.

@@ -142,7 +142,7 @@ impl Service {
         tracing::info!("stopped: {}", node.counters);
         drop(anchors);
         match Arc::try_unwrap(node) {
-            Ok(node) => Ok(node.journal.close().await?),
+            Ok(node) => Ok(node.close().await?),
             // A connection that outlived its patience; the journal is flushed already.
             Err(_) => Ok(()),
         }

@@ -82,6 +82,9 @@ fn write_integrity(integrity: Option<&IntegrityAnswer<'_>>, writer: &mut Writer<
 
 /// Field 60 as the request had it, with another batch where one is given.
 fn write_private(request: &Fields<'_>, batch: Option<u32>, writer: &mut Writer<'_>) {
+    if batch.is_some_and(|batch| batch > 999_999) {
+        return writer.refuse(60);
+    }
     let Some((batch, digits)) = batch.zip(request.digits(60)).filter(|(_, digits)| digits.len() >= 8) else {
         return writer.copy(request, 60);
     };

@@ -65,19 +65,19 @@ impl<'a> DigitString<'a> {
             }
             Digits::Ascii => match self.raw.get(place) {
                 Some(digit @ b'0'..=b'9') => digit - b'0',
-                Some(b'=' | b'D') => SEPARATOR,
+                Some(b'=') => SEPARATOR,
                 _ => 0xFF,
             },
             Digits::Ebcdic => match self.raw.get(place) {
                 Some(digit @ 0xF0..=0xF9) => digit - 0xF0,
-                Some(0x7E | 0xC4) => SEPARATOR,
+                Some(0x7E) => SEPARATOR,
                 _ => 0xFF,
             },
         }
     }
 
     /// The values in order: 0-9, or [`SEPARATOR`].
-    pub fn values(&self) -> impl Iterator<Item = u8> + use<'a> {
+    pub fn values(&self) -> impl Iterator<Item = u8> + Clone + use<'a> {
         let this = *self;
         (0..this.count).map(move |place| this.value(place))
     }

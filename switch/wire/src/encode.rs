@@ -73,6 +73,11 @@ impl<'b> Writer<'b> {
         writer
     }
 
+    /// Lets the message fail for what a field was to hold.
+    pub(crate) fn refuse(&mut self, field: u8) {
+        self.fail(EncodeFault::Content(field));
+    }
+
     fn fail(&mut self, fault: EncodeFault) {
         self.fault.get_or_insert(fault);
     }
@@ -88,7 +93,13 @@ impl<'b> Writer<'b> {
 
     fn row(&mut self, field: u8) -> Option<Field> {
         let row = self.dialect.fields.get(usize::from(field)).copied().flatten();
-        if row.is_none() || field <= self.last || field > 64 && self.seal != Seal::Wide {
+        // The MAC's field is the sealing's, and 64 is nobody's where the MAC has moved to 128.
+        let reserved = match self.seal {
+            Seal::None => field > 64,
+            Seal::Narrow => field >= 64,
+            Seal::Wide => field == 64 || field == 128,
+        };
+        if row.is_none() || field <= self.last || reserved {
             self.fail(EncodeFault::Field(field));
             return None;
         }
@@ -117,9 +128,10 @@ impl<'b> Writer<'b> {
         }
     }
 
-    fn digit_values(&mut self, field: u8, count: usize, values: impl Iterator<Item = u8>) {
+    fn digit_values(&mut self, field: u8, count: usize, values: impl Iterator<Item = u8> + Clone) {
         let Some(row) = self.row(field) else { return };
-        if !matches!(row.content, Content::N | Content::Z) {
+        let fits = |value| row.content == Content::Z || row.content == Content::N && value != SEPARATOR;
+        if !values.clone().all(fits) {
             return self.fail(EncodeFault::Content(field));
         }
         self.prefix(field, row, count);

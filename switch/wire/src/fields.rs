@@ -53,6 +53,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads the message at `body`, from its MTI on.
+    #[expect(clippy::result_large_err, reason = "nothing is allocated, and the answer needs what was read")]
     pub(crate) fn decode(dialect: &'static Dialect, body: &'a [u8]) -> Result<Self, Broken<'a>> {
         let mut fields = Self::none(dialect, body);
         match fields.walk() {

@@ -68,7 +68,7 @@ pub struct IntegrityAnswer<'a> {
 }
 
 /// Ids of benefits: a list to be written, or where they stand in a field that was read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub enum Ids<'a> {
     /// To be written.
     List(&'a [u32]),
@@ -79,6 +79,13 @@ pub enum Ids<'a> {
         /// The tag.
         tag: u32,
     },
+}
+
+impl core::fmt::Debug for Ids<'_> {
+    /// The ids alone: the field they stand in may hold a credential.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 impl Default for Ids<'_> {

@@ -66,6 +66,7 @@ impl Fault {
 }
 
 /// Decodes a request. Total: any bytes give a message or a fault.
+#[expect(clippy::result_large_err, reason = "nothing is allocated, and the answer needs what was read")]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Message<'a>, Malformed<'a>> {
     let Frame { head, mti, .. } = *frame;
     let fields = match Fields::decode(frame.dialect, frame.body) {

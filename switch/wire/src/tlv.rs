@@ -3,13 +3,15 @@
 //! Tags up to four bytes, definite lengths in their shortest form. Refused: indefinite
 //! lengths and the padding zeros that EMV tolerates, which make two messages out of one.
 
+use core::fmt;
+
 use crate::fault::FaultKind;
 
 /// How deep templates may nest.
 const MAX_DEPTH: u32 = 4;
 
 /// One tag and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tlv<'a> {
     /// The tag's bytes, as a number: `DF1A` is 0xDF1A.
     pub tag: u32,
@@ -18,10 +20,23 @@ pub struct Tlv<'a> {
     constructed: bool,
 }
 
+impl fmt::Debug for Tlv<'_> {
+    /// Without the value: it may be a credential or a track.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X} ({} bytes)", self.tag, self.value.len())
+    }
+}
+
 /// Walks a value's tags.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tlvs<'a> {
     rest: &'a [u8],
+}
+
+impl fmt::Debug for Tlvs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tlvs({} bytes)", self.rest.len())
+    }
 }
 
 impl<'a> Tlvs<'a> {

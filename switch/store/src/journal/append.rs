@@ -377,7 +377,7 @@ impl Committer {
             checkpointer.abort();
             // It only ends early where it was told to, or where the file is gone.
             let _ = checkpointer.await;
-            file.close().await
+            file.close_for_rest().await
         })
     }
 

@@ -57,6 +57,11 @@ impl JournalReader {
         self.node
     }
 
+    /// Closes the file.
+    pub async fn close(self) -> Result<(), JournalError> {
+        self.file.close().await
+    }
+
     /// The record at a place, or `None` where the journal has no such place.
     pub async fn record(&mut self, sequence: u64) -> Result<Option<Record>, JournalError> {
         let groups = self.file.groups_from(sequence, 1).await?;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::JournalError;
 use super::chain::{Group, Hash};
 
+/// How long a commit waits for somebody else who writes the file, which nobody should.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Pages of log (256 MiB) after which a commit copies them into the main file, holding up
 /// everybody who waits for it. Far more than [`JournalFile::checkpoint`] lets there be.
 const CHECKPOINT_PAGES: &str = "65536";
@@ -111,6 +114,14 @@ impl JournalFile {
             .collect())
     }
 
+    /// Copies what can be copied of the log into the main file, then closes it: a journal at
+    /// rest is one file.
+    pub(super) async fn close_for_rest(mut self) -> Result<(), JournalError> {
+        let copied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await;
+        copied.map_err(|source| self.error(source))?;
+        self.close().await
+    }
+
     pub(super) async fn close(self) -> Result<(), JournalError> {
         let path = self.path;
         self.connection.close().await.map_err(|source| JournalError::Sqlite { path, source })
@@ -122,7 +133,7 @@ impl JournalFile {
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_PATIENCE);
     // Statement logging would write at every commit, and could quote what it binds.
     options.disable_statement_logging()
 }

@@ -16,8 +16,8 @@ pub struct BatchUpload {
     pub origin: Origin,
     /// Field 2.
     pub pan: Pan,
-    /// Field 4, fen.
-    pub amount_fen: u64,
+    /// Field 4, fen. It may be missing: that is answered 13, not 30.
+    pub amount_fen: Option<u64>,
     /// Field 12, hhmmss.
     pub local_time: u32,
     /// Field 13, MMDD.
@@ -37,7 +37,7 @@ impl BatchUpload {
         Ok(Self {
             origin: Origin::decode(fields)?,
             pan: Pan::from_digits(pan).ok_or(Fault::new(2, FaultKind::Value))?,
-            amount_fen: fields.number(4).ok_or(Fault::missing(4))?,
+            amount_fen: fields.number(4),
             local_time: number(fields, 12)?,
             local_date: number(fields, 13)?,
             reference: fixed(fields, 37)?,
@@ -48,7 +48,7 @@ impl BatchUpload {
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
         writer.digits(2, self.pan.as_ascii());
-        writer.number(4, self.amount_fen);
+        self.amount_fen.iter().for_each(|amount| writer.number(4, *amount));
         writer.number(11, u64::from(self.origin.stan));
         writer.number(12, u64::from(self.local_time));
         writer.number(13, u64::from(self.local_date));
@@ -85,7 +85,6 @@ impl BatchUploadEnd {
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        let totals = Totals::ascii(&self.domestic, &self.foreign);
-        settlement::write(&self.origin, 202, &totals, &self.currency, writer);
+        settlement::write(&self.origin, 202, (&self.domestic, &self.foreign), &self.currency, writer);
     }
 }

@@ -19,6 +19,9 @@ pub struct Origin {
     pub batch: u32,
 }
 
+/// The largest batch or STAN: six digits.
+const LAST_NUMBER: u32 = 999_999;
+
 /// First two digits of field 3, field 25, and the type in field 60.
 pub(super) type Kind = (u64, u64, u64);
 
@@ -45,6 +48,9 @@ impl Origin {
 
     /// Field 60: type, batch, network code, read capability 6, chip condition 0.
     pub(super) fn write_private(&self, message_type: u64, network_code: u64, writer: &mut Writer<'_>) {
+        if self.batch > LAST_NUMBER {
+            return writer.refuse(60);
+        }
         let value = ((message_type * 1_000_000 + u64::from(self.batch)) * 1_000 + network_code) * 100 + 60;
         let digits: [u8; 13] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(12 - at as u32) % 10) as u8);
         writer.digits(60, &digits);
@@ -188,6 +194,9 @@ impl Original {
     }
 
     fn write(self, writer: &mut Writer<'_>) {
+        if self.batch > LAST_NUMBER || self.stan > LAST_NUMBER || self.date > 9_999 {
+            return writer.refuse(61);
+        }
         let value = (u64::from(self.batch) * 1_000_000 + u64::from(self.stan)) * 10_000 + u64::from(self.date);
         let digits: [u8; 16] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(15 - at as u32) % 10) as u8);
         writer.digits(61, &digits);

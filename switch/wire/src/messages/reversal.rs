@@ -34,6 +34,21 @@ impl<'a> Reversal<'a> {
         Self { presented, reason, original: None, kind: star_inquiry::KIND }
     }
 
+    /// The reversal of a void.
+    pub const fn of_void(presented: Presented<'a>, reason: [u8; 2]) -> Self {
+        Self { presented, reason, original: None, kind: void::KIND }
+    }
+
+    /// The reversal of a refund.
+    pub const fn of_refund(presented: Presented<'a>, reason: [u8; 2]) -> Self {
+        Self { presented, reason, original: None, kind: refund::KIND }
+    }
+
+    /// The reversal of an offline upload.
+    pub const fn of_offline_upload(presented: Presented<'a>, reason: [u8; 2]) -> Self {
+        Self { presented, reason, original: None, kind: offline_upload::KIND }
+    }
+
     pub(super) fn decode(fields: &Fields<'a>) -> Result<Self, Fault> {
         let kind = match kind(fields)? {
             // A counter service has the kind of a star inquiry.

@@ -42,13 +42,21 @@ impl Totals {
         if digits.len() == 2 * HALF { Ok((half(0)?, half(HALF)?)) } else { Err(Fault::new(48, FaultKind::Value)) }
     }
 
-    /// Field 48's 62 ASCII digits.
-    pub fn ascii(domestic: &Self, foreign: &Self) -> [u8; 2 * HALF] {
+    /// Field 48's 62 ASCII digits; `None` where a sum or a count has more digits than its place.
+    pub fn ascii(domestic: &Self, foreign: &Self) -> Option<[u8; 2 * HALF]> {
+        if !domestic.fits() || !foreign.fits() {
+            return None;
+        }
         let mut ascii = [b'0'; 2 * HALF];
         let (first, second) = ascii.split_at_mut(HALF);
         domestic.write(first);
         foreign.write(second);
-        ascii
+        Some(ascii)
+    }
+
+    fn fits(&self) -> bool {
+        let sums = self.debit_fen.max(self.credit_fen);
+        sums < 1_000_000_000_000 && self.debits.max(self.credits) < 1_000 && self.flag < 10
     }
 
     fn write(&self, to: &mut [u8]) {
@@ -91,16 +99,25 @@ impl Settlement {
 
     /// Writes its fields, as a terminal does.
     pub fn encode(&self, writer: &mut Writer<'_>) {
-        write(&self.origin, 201, &Totals::ascii(&self.domestic, &self.foreign), &self.currency, writer);
+        write(&self.origin, 201, (&self.domestic, &self.foreign), &self.currency, writer);
     }
 }
 
 /// Fields 11, 41, 42, 48, 49 and 60.
-pub(super) fn write(origin: &Origin, network_code: u64, totals: &[u8], currency: &[u8; 3], writer: &mut Writer<'_>) {
+pub(super) fn write(
+    origin: &Origin,
+    network_code: u64,
+    (domestic, foreign): (&Totals, &Totals),
+    currency: &[u8; 3],
+    writer: &mut Writer<'_>,
+) {
     writer.number(11, u64::from(origin.stan));
     writer.bytes(41, &origin.terminal);
     writer.bytes(42, &origin.merchant);
-    writer.digits(48, totals);
+    match Totals::ascii(domestic, foreign) {
+        Some(totals) => writer.digits(48, &totals),
+        None => writer.refuse(48),
+    }
     writer.bytes(49, currency);
     origin.write_private(0, network_code, writer);
 }

@@ -1,0 +1,114 @@
+//! Peers that are slow, silent or many, a journal that can't be written, and a node that stops.
+
+mod support;
+
+use std::io::{Read, Write};
+
+use sqlx::{Connection, Executor, SqliteConnection};
+use support::{Deployment, Till, Told, pan, read_frame};
+
+fn serve_with(switch: &str) -> (Deployment, support::Serving) {
+    let deployment = Deployment::with_city();
+    deployment.configure(&format!("[switch]\nlisten = \"127.0.0.1:0\"\n{switch}"));
+    let serving = deployment.serve();
+    (deployment, serving)
+}
+
+#[test]
+fn a_silent_connection_is_closed_and_others_are_not() {
+    let (_deployment, serving) = serve_with("idle_timeout_s = 1\n");
+    let mut silent = support::connect(serving.address);
+    let mut till = Till::signed_in(serving.address, 0);
+    let mut rest = Vec::new();
+    // Blocks until the switch closes it.
+    assert_eq!(silent.read_to_end(&mut rest).unwrap(), 0);
+    // Whoever was silent meanwhile connects again, with the same session.
+    till.stream = support::connect(serving.address);
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    assert_eq!(till.ask(&sent, &frame).code, "00");
+}
+
+#[test]
+fn more_connections_than_may_be_are_closed_at_once() {
+    let (_deployment, serving) = serve_with("max_connections = 2\n");
+    let mut till = Till::signed_in(serving.address, 0);
+    let second = support::connect(serving.address);
+    let mut third = support::connect(serving.address);
+    let mut rest = Vec::new();
+    assert_eq!(third.read_to_end(&mut rest).unwrap(), 0);
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    assert_eq!(till.ask(&sent, &frame).code, "00");
+    drop(second);
+}
+
+#[test]
+fn half_a_frame_keeps_nobody_else_waiting() {
+    let (_deployment, serving) = serve_with("");
+    let mut halves: Vec<_> = (0..200).map(|_| support::connect(serving.address)).collect();
+    for half in &mut halves {
+        half.write_all(&[0, 0x54, 0x60]).unwrap();
+    }
+    let mut till = Till::signed_in(serving.address, 0);
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    assert_eq!(till.ask(&sent, &frame).code, "00");
+}
+
+#[test]
+fn a_stopping_node_answers_what_is_in_flight_and_exits_0() {
+    let (deployment, serving) = serve_with("");
+    let mut till = Till::signed_in(serving.address, 0);
+    let requests: Vec<_> = (0..300).map(|_| till.purchase(&pan(1), 100)).collect();
+    let all: Vec<u8> = requests.iter().flat_map(|(_, frame)| frame.clone()).collect();
+    till.stream.write_all(&all).unwrap();
+    // The first answer is there: the others are on their way when the signal comes.
+    let mut answers = vec![read_frame(&mut till.stream).unwrap()];
+    let (code, log) = serving.terminate();
+    assert_eq!(code, Some(0), "{log:#?}");
+    answers.extend(std::iter::from_fn(|| read_frame(&mut till.stream).ok()));
+    for (answer, (sent, _)) in answers.iter().zip(&requests) {
+        assert_eq!(Told::read(&till.terminal, sent, answer).code, "00");
+    }
+    // Every record's answer had left: nothing was decided and then dropped.
+    let records = deployment.json(&["audit", "verify"])["records"].as_u64().unwrap();
+    assert_eq!(records, 1 + answers.len() as u64);
+}
+
+#[test]
+fn while_the_journal_cannot_be_written_nothing_is_approved_and_then_it_recovers() {
+    let (deployment, serving) = serve_with("answer_deadline_ms = 300\n");
+    let mut till = Till::signed_in(serving.address, 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let journal = deployment.dir().join("data/journal.db");
+    let mut lock = runtime.block_on(async {
+        let mut lock = SqliteConnection::connect(journal.to_str().unwrap()).await.unwrap();
+        // Nobody else can write now, as when the disk is full.
+        lock.execute("BEGIN IMMEDIATE").await.unwrap();
+        lock
+    });
+    let mut requests = Vec::new();
+    for _ in 0..20 {
+        let (sent, frame) = till.purchase(&pan(5), 10_000);
+        assert_eq!(till.ask(&sent, &frame).code, "96");
+        requests.push((sent, frame));
+    }
+    runtime.block_on(async {
+        lock.execute("ROLLBACK").await.unwrap();
+        lock.close().await.unwrap();
+    });
+    // The terminal repeats until it knows; the links stayed up all along.
+    let mut with_one_time_benefit = 0;
+    for (sent, frame) in &requests {
+        let told = loop {
+            let told = till.ask(sent, frame);
+            if told.code != "96" {
+                break told;
+            }
+        };
+        assert_eq!(told.code, "00");
+        with_one_time_benefit += usize::from(told.benefits.contains(&2));
+    }
+    assert_eq!(with_one_time_benefit, 1, "once a day, whatever became of the first answers");
+    assert_eq!(serving.terminate().0, Some(0));
+    deployment.json(&["audit", "verify"]);
+    assert_eq!(deployment.json(&["replay"])["differences"], serde_json::json!([]));
+}

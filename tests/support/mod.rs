@@ -1,0 +1,300 @@
+//! What the program's tests share: a deployment in a temporary folder, the real program,
+//! and a terminal on a plain blocking socket.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xingka_terminal::{Profile, Sent, Swipe, Terminal, TerminalFault};
+use xingka_wire::dialect::CUP;
+use xingka_wire::mac::MacAlgorithm;
+use xingka_wire::pan::Pan;
+use xingka_wire::session_keys::Tmk;
+
+/// A shop with all scopes, a hall, a shop outside the circle, and a card each star.
+pub const SHOP: &str = "999520153990001";
+pub const HALL: &str = "999520193990001";
+pub const BANK: &str = "999520160120001";
+
+/// A card number of the test city, by its holder's star.
+pub fn pan(star: u8) -> String {
+    with_check_digit(&format!("62999900000000000{star}"))
+}
+
+pub fn with_check_digit(digits: &str) -> String {
+    let mut candidates = (0..10).map(|check| format!("{digits}{check}"));
+    candidates.find(|pan| xingka_core::pan::luhn_ok(pan.as_bytes())).unwrap()
+}
+
+/// A terminal's master key: its index, sixteen times.
+fn tmk(index: usize) -> [u8; 16] {
+    [0x31 + index as u8; 16]
+}
+
+/// The city's terminals: one a MAC at the shop, then one at the hall, one at the bank.
+pub fn terminals() -> Vec<(String, &'static str, MacAlgorithm)> {
+    let at_shop = MacAlgorithm::ALL.iter().enumerate().map(|(index, mac)| (format!("QZ00000{index}"), SHOP, *mac));
+    let others = [("QZ000006", HALL), ("QZ000007", BANK)];
+    at_shop.chain(others.map(|(id, place)| (id.to_owned(), place, MacAlgorithm::AesCmac))).collect()
+}
+
+/// Writes the test city.
+pub fn write_city(dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    let mut holders = String::from("holder_id,category,star,status\n");
+    let mut cards = String::from("pan,holder_id,status,expires\n");
+    for star in 0..=5 {
+        holders += &format!("H{star},farmer,{star},active\n");
+        cards += &format!("{},H{star},active,2039-12\n", pan(star));
+    }
+    cards += &format!("{},H5,lost,2039-12\n{},H5,active,2020-01\n", pan(6), pan(7));
+    let mut machines = String::from("terminal_id,merchant_id,profile,mac,tmk,scope\n");
+    for (index, (id, place, mac)) in terminals().iter().enumerate() {
+        machines += &format!("{id},{place},cup,{mac},{},discount+priority+star\n", hex::encode(tmk(index)));
+    }
+    let merchants = format!(
+        "merchant_id,name,kind,mcc,circle,region\n{SHOP},星光书店,merchant,5399,member,520181\n\
+         {HALL},政务大厅,hall,9399,none,520181\n{BANK},农商银行,bank,6012,none,520181\n"
+    );
+    let benefits = format!(
+        "benefit_id,provider,title,kind,service,audience,s1,s2,s3,s4,s5,valid_from,valid_to,weekdays,hours,min_amount,\
+         max_off,budget,per_day,per_month,per_holder,group,stack,legal_basis\n\
+         1,{SHOP},八折,discount,,,0,0,500,1000,2000,2020-01-01,2039-12-31,,,,,,,,,,,清诚信办〔2026〕1号\n\
+         2,{SHOP},一次立减,amount_off,,,0,0,0,0,300,2020-01-01,2039-12-31,,,,,,,,1,,yes,清诚信办〔2026〕1号\n\
+         3,{HALL},绿色通道,priority,,,0,0,1,1,2,2020-01-01,2039-12-31,,,,,,,,,,,清诚信办〔2026〕1号\n\
+         4,{HALL},缩短时限,faster,,,1,2,3,4,5,2020-01-01,2039-12-31,,,,,,,,,,,清诚信办〔2026〕1号\n"
+    );
+    let files = [
+        ("holders", holders),
+        ("cards", cards),
+        ("merchants", merchants),
+        ("terminals", machines),
+        ("benefits", benefits),
+    ];
+    files.iter().for_each(|(name, text)| fs::write(dir.join(format!("{name}.csv")), text).unwrap());
+}
+
+/// A deployment, and how to run the program on it.
+pub struct Deployment {
+    pub folder: TempDir,
+}
+
+impl Deployment {
+    /// With keys and an empty store.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let deployment = Self { folder };
+        let made = xingka(["init".as_ref(), deployment.dir().as_os_str()]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        deployment.configure("[switch]\nlisten = \"127.0.0.1:0\"\n");
+        deployment
+    }
+
+    /// With the test city.
+    pub fn with_city() -> Self {
+        let deployment = Self::new();
+        write_city(&deployment.city());
+        let imported = deployment.run(&["import", deployment.city().to_str().unwrap()]);
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        deployment
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("deployment")
+    }
+
+    pub fn city(&self) -> PathBuf {
+        self.folder.path().join("city")
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir().join("xingka.toml")
+    }
+
+    /// Replaces the configuration.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.config(), text).unwrap();
+    }
+
+    /// Runs a command on this deployment.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let config = self.config();
+        xingka(args.iter().map(AsRef::as_ref).chain(["--config".as_ref(), config.as_os_str()]))
+    }
+
+    /// Runs a command with `--json` and reads what it prints: one object and nothing else.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(value.is_object(), "{value}");
+        value
+    }
+
+    /// Starts `serve` and waits for its ready line.
+    pub fn serve(&self) -> Serving {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xingka"));
+        command.args(["serve", "--config"]).arg(self.config()).stderr(Stdio::piped()).stdout(Stdio::null());
+        Serving::wait(command.spawn().unwrap())
+    }
+}
+
+/// Runs the program.
+pub fn xingka<'a>(args: impl IntoIterator<Item = &'a std::ffi::OsStr>) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xingka")).args(args).output().unwrap()
+}
+
+/// A running `xingka serve`; killed when dropped.
+pub struct Serving {
+    pub child: Child,
+    pub address: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Serving {
+    fn wait(mut child: Child) -> Self {
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = channel();
+        // Reads on, so that the program never waits for somebody to read its log.
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let mut before = Vec::new();
+        loop {
+            let line = log.recv().unwrap_or_else(|_| panic!("it ended before it was ready: {before:#?}"));
+            if let Some(rest) = line.strip_prefix("ready switch=") {
+                let (address, api) = rest.split_once(" api=").unwrap();
+                assert_eq!(api, "-");
+                return Self { child, address: address.parse().unwrap(), log };
+            }
+            before.push(line);
+        }
+    }
+
+    /// SIGTERM, as an operator stops it; its exit code and what it logged.
+    pub fn terminate(mut self) -> (Option<i32>, Vec<String>) {
+        signal("-TERM", &self.child);
+        let status = self.child.wait().unwrap();
+        (status.code(), self.log.iter().collect())
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process that the test started.
+pub fn signal(which: &str, child: &Child) {
+    assert!(Command::new("kill").args([which, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A terminal of the test city on a blocking socket.
+pub struct Till {
+    pub terminal: Terminal,
+    pub stream: TcpStream,
+}
+
+impl Till {
+    /// Connected, not signed in.
+    pub fn connect(address: SocketAddr, index: usize) -> Self {
+        let (id, place, mac) = terminals()[index].clone();
+        let profile = Profile::new(id.as_bytes().try_into().unwrap(), place.as_bytes().try_into().unwrap(), &CUP, mac);
+        Self { terminal: Terminal::new(profile, Tmk::new(tmk(index)), 1), stream: connect(address) }
+    }
+
+    /// Connected and signed in.
+    pub fn signed_in(address: SocketAddr, index: usize) -> Self {
+        let mut till = Self::connect(address, index);
+        till.sign_in();
+        till
+    }
+
+    pub fn sign_in(&mut self) {
+        let mut frame = [0; 512];
+        let sent = self.terminal.sign_in(&mut frame).unwrap();
+        let answer = exchange(&mut self.stream, &frame[..sent.length]);
+        self.terminal.signed_in(&sent, &answer).unwrap();
+    }
+
+    /// Writes a request and returns its frame.
+    pub fn write(
+        &mut self,
+        write: impl FnOnce(&mut Terminal, &mut [u8]) -> Result<Sent, TerminalFault>,
+    ) -> (Sent, Vec<u8>) {
+        let mut frame = vec![0; 1024];
+        let sent = write(&mut self.terminal, &mut frame).unwrap();
+        frame.truncate(sent.length);
+        (sent, frame)
+    }
+
+    pub fn purchase(&mut self, pan: &str, fen: u64) -> (Sent, Vec<u8>) {
+        let swipe = Swipe::of(Pan::from_ascii(pan.as_bytes()).unwrap());
+        self.write(|terminal, frame| terminal.purchase(&swipe, fen, frame))
+    }
+
+    /// Sends a frame, and the answer checked by the terminal: code, amount, decision.
+    pub fn ask(&mut self, sent: &Sent, frame: &[u8]) -> Told {
+        let answer = exchange(&mut self.stream, frame);
+        Told::read(&self.terminal, sent, &answer)
+    }
+}
+
+/// What an answer told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub code: String,
+    pub amount_fen: Option<u64>,
+    pub decision_id: Option<[u8; 16]>,
+    pub benefits: Vec<u32>,
+    pub reference: Vec<u8>,
+}
+
+impl Told {
+    pub fn read(terminal: &Terminal, sent: &Sent, answer: &[u8]) -> Self {
+        let answer = terminal.read(sent, answer).unwrap();
+        Self {
+            code: answer.code.to_string(),
+            amount_fen: answer.fields.number(4),
+            decision_id: answer.integrity.decision_id,
+            benefits: answer.integrity.benefits.iter().collect(),
+            reference: answer.fields.bytes(37).unwrap_or_default().to_vec(),
+        }
+    }
+}
+
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    // A test that waits for what never comes fails instead of hanging.
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Sends a frame and reads the next one.
+pub fn exchange(stream: &mut TcpStream, frame: &[u8]) -> Vec<u8> {
+    stream.write_all(frame).unwrap();
+    read_frame(stream).unwrap()
+}
+
+pub fn read_frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut frame = vec![0; 2 + usize::from(u16::from_be_bytes(length))];
+    frame[..2].copy_from_slice(&length);
+    stream.read_exact(&mut frame[2..])?;
+    Ok(frame)
+}
