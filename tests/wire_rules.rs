@@ -397,7 +397,7 @@ fn what_is_no_frame_is_dropped_and_after_a_bound_the_connection_closes() {
     let mut rest = Vec::new();
     // Closed: the end of the stream, or a reset because not all of it was read.
     assert!(matches!(till.stream.read_to_end(&mut rest), Ok(0) | Err(_)));
-    assert_eq!(world.till().terminal.is_signed_in(), true);
+    assert!(world.till().terminal.is_signed_in());
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub struct Admitted<'m> {
 
 /// What the ledger says to an authentic request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is made; a box would allocate at every request")]
 pub enum Admission<'m> {
     /// Decide it.
     New(Admitted<'m>),

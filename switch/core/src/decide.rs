@@ -1,7 +1,7 @@
 //! Decide: request, facts, rules and moment in, verdict out. Pure.
 //!
 //! A flat list of guards in wire.md's order of precedence, then what the holder gets.
-//! [`hindrance`] is the one place that says whether a benefit applies; explanations
+//! `Desk::hindrance` is the one place that says whether a benefit applies; explanations
 //! ask the same function, so that they can't tell another story than the decision.
 
 use alloc::vec::Vec;

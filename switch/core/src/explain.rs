@@ -1,6 +1,6 @@
 //! Why an answer was given: one sentence a holder understands, in Chinese and English.
 //!
-//! Says which benefits applied, and which didn't and why. It asks [`Desk::hindrance`],
+//! Says which benefits applied, and which didn't and why. It asks `Desk::hindrance`,
 //! the very function that decided.
 
 use alloc::collections::BTreeMap;

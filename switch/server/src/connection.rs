@@ -254,7 +254,10 @@ impl Inbox {
         loop {
             stream.readable().await?;
             match stream.try_read(self.bytes.get_mut(self.end..).unwrap_or_default()) {
-                Ok(count) => return Ok(self.took(count)),
+                Ok(count) => {
+                    self.took(count);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
