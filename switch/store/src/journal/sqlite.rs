@@ -2,6 +2,8 @@
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ impl JournalFile {
             // A commit is on the disk before it is reported, at a power cut as well.
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        make_private(path).map_err(|error| JournalError::Sqlite { path: path.to_owned(), source: error.into() })?;
         let mut file = Self::connect(path, options).await?;
         let migrations = sqlx::migrate!("../../migrations/journal");
         let migrated = migrations.run(&mut file.connection).await;
@@ -130,6 +133,11 @@ impl JournalFile {
     fn error(&self, source: sqlx::Error) -> JournalError {
         JournalError::Sqlite { path: self.path.clone(), source }
     }
+}
+
+/// Who swiped where is nobody else's business: SQLite would make the file with the umask's mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
