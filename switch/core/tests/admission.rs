@@ -1,0 +1,107 @@
+//! What comes before a decision: repeats, batch, deadline, in wire.md's order.
+
+use std::sync::Arc;
+
+use xingka_core::authenticate::{Admission, Authentic, authenticate};
+use xingka_core::city::{Circle, Merchant, MerchantKind, Scope, Terminal};
+use xingka_core::ids::{MerchantId, TerminalId};
+use xingka_core::ledger::Ledger;
+use xingka_core::pan::CardHasher;
+use xingka_core::record::{Record, record_reversal};
+use xingka_core::session::{Session, SessionKey};
+use xingka_core::time::{Date, Moment};
+use xingka_core::verdict::Refusal;
+use xingka_wire::dialect::CUP;
+use xingka_wire::encode::{Seal, Writer, seal_frame};
+use xingka_wire::frame::{Step, next_frame};
+use xingka_wire::mac::{MacAlgorithm, MacKey};
+use xingka_wire::messages::{Origin, Presented, Purchase, Reversal};
+use xingka_wire::mti::{Head, Mti};
+use xingka_wire::pan::{CardRef, Pan};
+
+fn key() -> MacKey {
+    MacKey::new(MacAlgorithm::AesCmac, &[7; 16]).unwrap()
+}
+
+fn presented(batch: u32, amount_fen: u64) -> Presented<'static> {
+    Presented {
+        origin: Origin { terminal: *b"QZ000001", merchant: *b"999520153990001", stan: 1, batch },
+        card: CardRef::Pan(Pan::from_ascii(b"6299990000000000012").unwrap()),
+        amount_fen: Some(amount_fen),
+        entry_mode: 72,
+        currency: *b"156",
+        integrity: Default::default(),
+    }
+}
+
+fn frame(mti: Mti, encode: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut buffer = [0; 512];
+    let mut writer = Writer::new(&CUP, mti, Seal::Narrow, &mut buffer);
+    encode(&mut writer);
+    let mab = writer.finish().unwrap();
+    let mut frame = vec![0; 600];
+    let length = seal_frame(&CUP, Head::of_terminal([0, 3], [0, 9]), mab, Some(key().mac(mab)), &mut frame).unwrap();
+    frame.truncate(length);
+    frame
+}
+
+fn purchase(batch: u32, fen: u64) -> Vec<u8> {
+    frame(Purchase::MTI, |writer| Purchase { presented: presented(batch, fen) }.encode(writer))
+}
+
+fn reversal(batch: u32, fen: u64) -> Vec<u8> {
+    frame(Reversal::MTI, |writer| Reversal::of_purchase(presented(batch, fen), *b"98").encode(writer))
+}
+
+fn authentic(frame: &[u8]) -> Authentic<'_> {
+    let Step::Frame(framed, _) = next_frame(&[&CUP], frame) else { panic!("not a frame") };
+    let merchant =
+        Merchant { id: MerchantId(*b"999520153990001"), kind: MerchantKind::Merchant, circle: Circle::Member };
+    let (id, mac, scope) = (TerminalId(*b"QZ000001"), MacAlgorithm::AesCmac, Scope::default());
+    let terminal = Terminal { id, merchant, mac, profile: "cup", scope };
+    let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, mac: key() }));
+    authenticate(xingka_wire::decode(&framed).unwrap(), Some(terminal), Some(&session), 0).unwrap()
+}
+
+fn admit<'m>(frame: &'m [u8], ledger: &Ledger, too_late: bool) -> Admission<'m> {
+    let authentic = authentic(frame);
+    let asked = authentic.asked(&CardHasher::new(&[1; 32]));
+    authentic.admit(asked, ledger, too_late)
+}
+
+/// Takes a reversal into the ledger, as a node does.
+fn record(ledger: &mut Ledger, sequence: u64, frame: &[u8]) -> Record {
+    let Admission::New(admitted) = admit(frame, ledger, false) else { panic!("not new") };
+    let at = Moment { epoch_ms: 0, date: Date(20_000), second_of_day: 0 };
+    let originals = ledger.originals(&admitted.asked().key);
+    let (record, pending) = record_reversal(&admitted, at, originals, sequence).unwrap();
+    drop(pending);
+    ledger.apply(sequence, &record);
+    record
+}
+
+#[test]
+fn a_batch_out_of_step_comes_before_a_deadline_that_passed() {
+    let ledger = Ledger::default();
+    let refused = |frame: &[u8], too_late| match admit(frame, &ledger, too_late) {
+        Admission::Refused(refusal) => Some(refusal),
+        Admission::New(_) | Admission::Repeat(_) => None,
+    };
+    assert_eq!(refused(&purchase(1, 100), false), None);
+    assert_eq!(refused(&purchase(1, 100), true), Some(Refusal::DeadlinePassed));
+    assert_eq!(refused(&purchase(2, 100), true), Some(Refusal::BatchOutOfStep));
+    // A reversal carries its original's batch, whichever that was.
+    assert_eq!(refused(&reversal(2, 100), false), None);
+    assert_eq!(refused(&reversal(2, 100), true), Some(Refusal::DeadlinePassed));
+}
+
+#[test]
+fn a_repeat_comes_before_everything_else() {
+    let mut ledger = Ledger::default();
+    record(&mut ledger, 5, &reversal(2, 100));
+    // Even too late, the stored answer is given again.
+    assert!(matches!(admit(&reversal(2, 100), &ledger, true), Admission::Repeat(5)));
+    // A second reversal with other content is answered as well, and its first stays the one.
+    record(&mut ledger, 6, &reversal(2, 999));
+    assert!(matches!(admit(&reversal(2, 100), &ledger, false), Admission::Repeat(5)));
+}
