@@ -163,8 +163,10 @@ pub(crate) fn compose_swipe(
     let text = text(capsule, verdict);
     let text = encode_text(&text, asked.fields.dialect().text, &mut buffer);
     let price = verdict.entitlement.price.as_ref();
-    let benefits: Vec<u32> = price.iter().flat_map(|price| &price.applied).map(|applied| applied.benefit.0).collect();
-    let waivers: Vec<u32> = verdict.entitlement.waivers.iter().map(|benefit| benefit.0).collect();
+    let applied = price.iter().flat_map(|price| &price.applied).map(|applied| applied.benefit.0);
+    let benefits: Vec<u32> = applied.take(MAX_IDS_TOLD).collect();
+    let room = MAX_IDS_TOLD - benefits.len();
+    let waivers: Vec<u32> = verdict.entitlement.waivers.iter().map(|benefit| benefit.0).take(room).collect();
     let mut integrity = IntegrityAnswer {
         rule_book: Some(capsule.rules.0),
         text: Some(text),
@@ -184,6 +186,10 @@ pub(crate) fn compose_swipe(
     let amount_fen = charged.map(|price| price.payable().0);
     asked.write(true, &AnswerParts { amount_fen, integrity: Some(&integrity), ..plain })
 }
+
+/// Benefits and waivers that an answer names at the most: field 57 has 512 bytes, of which
+/// everything else takes up to 157 and an id 7. More may apply; all of them are recorded.
+const MAX_IDS_TOLD: usize = 50;
 
 /// DF1D: decided here and now.
 const LIVE: u8 = 0;

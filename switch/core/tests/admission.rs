@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use xingka_core::authenticate::{Admission, Authentic, authenticate};
 use xingka_core::city::{Circle, Merchant, MerchantKind, Scope, Terminal};
-use xingka_core::ids::{MerchantId, TerminalId};
+use xingka_core::facts::{Ask, AskKind, Counts, Facts};
+use xingka_core::ids::{BenefitId, DecisionId, MerchantId, RuleBookVersion, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
-use xingka_core::record::{Record, record_reversal};
+use xingka_core::record::{Capsule, Receipt, Record, record_reversal, record_swipe};
+use xingka_core::respond::respond;
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::{Date, Moment};
-use xingka_core::verdict::Refusal;
+use xingka_core::verdict::{Entitlement, Outcome, Refusal, Verdict};
+use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
 use xingka_wire::encode::{Seal, Writer, seal_frame};
-use xingka_wire::frame::{Step, next_frame};
+use xingka_wire::frame::{Frame, Step, next_frame};
 use xingka_wire::mac::{MacAlgorithm, MacKey};
 use xingka_wire::messages::{Origin, Presented, Purchase, Reversal};
 use xingka_wire::mti::{Head, Mti};
@@ -104,4 +107,34 @@ fn a_repeat_comes_before_everything_else() {
     // A second reversal with other content is answered as well, and its first stays the one.
     record(&mut ledger, 6, &reversal(2, 999));
     assert!(matches!(admit(&reversal(2, 100), &ledger, false), Admission::Repeat(5)));
+}
+
+#[test]
+fn an_answer_names_as_many_waivers_as_it_has_room_for() {
+    let frame = purchase(1, 100);
+    let Admission::New(admitted) = admit(&frame, &Ledger::default(), false) else { panic!("not new") };
+    let at = Moment { epoch_ms: 0, date: Date(20_000), second_of_day: 0 };
+    let hasher = CardHasher::new(&[1; 32]);
+    let asked = Ask::of(&admitted.authentic().message().request, &hasher).unwrap();
+    let facts = Facts {
+        merchant: admitted.authentic().terminal().merchant,
+        scope: Scope { discount: true, priority: true, star: true },
+        card: None,
+        holder: None,
+        reversed_before: false,
+        counts: Counts::default(),
+    };
+    let ask = Ask { kind: AskKind::CounterService, ..asked };
+    let capsule = Capsule { id: DecisionId::new(0, 0, 1), at, rules: RuleBookVersion(1), ask, facts };
+    let waivers = (1..=90).map(BenefitId).collect();
+    let entitlement = Entitlement { waivers, ..Entitlement::default() };
+    let verdict = Verdict { outcome: Outcome::Approved, entitlement, uses: Vec::new() };
+    let (_, pending) = record_swipe(&admitted, capsule, verdict, 1).unwrap();
+    let recorded = pending.committed(Receipt::durable_through(1)).unwrap();
+    let key = admitted.authentic().key();
+    let answer = respond(&recorded, &CUP, Head::default(), Some(key)).unwrap();
+    let body = &answer[2 + 11..];
+    let framed = Frame { dialect: &CUP, head: Head::default(), mti: Mti(210), body };
+    let told = Answer::decode(&framed).unwrap();
+    assert_eq!(told.integrity.waivers.iter().collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
 }

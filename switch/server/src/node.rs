@@ -1,8 +1,9 @@
 //! What all connections of a node share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use xingka_core::ids::TerminalId;
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
@@ -68,25 +69,24 @@ impl Node {
 
     /// The ledger, alone.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // A panic while it was held would have been in a decision, which changes nothing.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 
     /// A terminal's session, if it is signed in.
     pub(crate) fn session(&self, terminal: &TerminalId) -> Option<Arc<Session>> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.sessions.read();
         sessions.get(terminal)?.session.clone()
     }
 
     /// The serial of a terminal's next sign-in.
     pub(crate) fn next_serial(&self, terminal: &TerminalId) -> u32 {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.sessions.read();
         sessions.get(terminal).map_or(1, |keys| keys.serial.wrapping_add(1))
     }
 
     /// The session after a sign-in.
     pub(crate) fn signed_in(&self, terminal: TerminalId, key: Arc<SessionKey>) {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         let keys = sessions.entry(terminal).or_default();
         keys.serial = key.serial;
         keys.session = Some(Arc::new(Session::renewed(keys.session.as_deref(), key)));
@@ -94,7 +94,7 @@ impl Node {
 
     /// No session after a sign-off.
     pub(crate) fn signed_off(&self, terminal: TerminalId) {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         sessions.entry(terminal).or_default().session = None;
     }
 
@@ -104,7 +104,7 @@ impl Node {
         if session.confirmed(serial, now.epoch_ms).is_none() {
             return;
         }
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         let Some(keys) = sessions.get_mut(terminal) else {
             return;
         };
@@ -118,7 +118,7 @@ impl Node {
     pub(crate) fn replace_memory(&self, memory: Memory) {
         let mut ledger = self.ledger();
         *ledger = memory.ledger;
-        *self.sessions.write().unwrap_or_else(PoisonError::into_inner) = memory.sessions;
+        *self.sessions.write() = memory.sessions;
         self.journal.reopen(memory.head);
     }
 

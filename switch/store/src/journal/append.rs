@@ -30,6 +30,9 @@ const GATHER: Duration = Duration::from_millis(1);
 /// The log is copied into the main file when it has grown by so much.
 const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Room for most records, so that they are written without growing.
+const RECORD_BYTES: usize = 512;
+
 /// Between two attempts to write again after a commit has failed.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 
@@ -285,7 +288,7 @@ impl Appender<'_> {
     /// Puts a record at the end.
     pub fn append(&mut self, record: &Record) -> Result<Ticket, NotAppended> {
         self.ready()?;
-        let bytes = record.encode(Vec::new())?;
+        let bytes = record.encode(Vec::with_capacity(RECORD_BYTES))?;
         let tail = &mut *self.tail;
         if tail.records.is_empty() {
             self.shared.work.notify_one();
