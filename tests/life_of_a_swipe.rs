@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use xingka_core::authenticate::{Admission, authenticate};
+use xingka_core::capsule::Capsule;
 use xingka_core::city::{
     Card, CardStatus, Category, Circle, Holder, HolderStatus, Merchant, MerchantKind, Scope, Star, Terminal as Known,
 };
@@ -12,7 +13,7 @@ use xingka_core::facts::{Ask, Counts, Facts};
 use xingka_core::ids::{BenefitId, DecisionId, HolderNo, MerchantId, RuleBookVersion, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
-use xingka_core::record::{Capsule, Receipt, record_swipe};
+use xingka_core::record::{Receipt, record_swipe};
 use xingka_core::respond::respond;
 use xingka_core::rules::{Audience, Bearer, Benefit, BenefitKind, Limits, RuleBook};
 use xingka_core::session::{Session, SessionKey};

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;
+use xingka_core::answer::code_of;
+use xingka_core::capsule::{Record, Swipe};
 use xingka_core::explain::explain;
 use xingka_core::ids::DecisionId;
-use xingka_core::record::{Record, Swipe};
-use xingka_core::respond::code_of;
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};

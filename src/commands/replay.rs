@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
+use xingka_core::capsule::{Record, Swipe};
 use xingka_core::decide::decide;
 use xingka_core::ids::{DecisionId, RuleBookVersion};
-use xingka_core::record::{Record, Swipe};
 use xingka_core::rules::RuleBook;
 
 use super::deployment::Deployment;

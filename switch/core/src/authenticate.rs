@@ -9,12 +9,12 @@ use alloc::sync::Arc;
 use xingka_wire::Message;
 use xingka_wire::messages::Request;
 
+use crate::answer::RequestView;
+use crate::capsule::{Asked, RequestKey};
 use crate::city::{MerchantKind, Terminal};
 use crate::ids::{MerchantId, TerminalId};
 use crate::ledger::{Ledger, Seen};
 use crate::pan::CardHasher;
-use crate::record::{self, RequestKey};
-use crate::respond::Asked;
 use crate::session::{Session, SessionKey};
 use crate::verdict::Refusal;
 
@@ -64,7 +64,7 @@ impl<'m> Authentic<'m> {
 #[derive(Debug)]
 pub struct Admitted<'m> {
     authentic: Authentic<'m>,
-    asked: record::Asked,
+    asked: Asked,
 }
 
 /// What the ledger says to an authentic request.
@@ -82,7 +82,7 @@ pub enum Admission<'m> {
 impl<'m> Authentic<'m> {
     /// Repeat, then batch, then deadline, as wire.md orders them. `asked` is the request's
     /// own, from [`Self::asked`]: made before the ledger is locked.
-    pub fn admit(self, asked: record::Asked, ledger: &Ledger, too_late: bool) -> Admission<'m> {
+    pub fn admit(self, asked: Asked, ledger: &Ledger, too_late: bool) -> Admission<'m> {
         let reversal = matches!(self.message.request, Request::Reversal(_));
         match ledger.seen(&asked.key, &asked.content) {
             Seen::Repeat(sequence) => return Admission::Repeat(sequence),
@@ -101,7 +101,7 @@ impl<'m> Authentic<'m> {
     }
 
     /// What makes this request the same one when it comes again.
-    pub fn asked(&self, hasher: &CardHasher) -> record::Asked {
+    pub fn asked(&self, hasher: &CardHasher) -> Asked {
         let origin = self.message.request.origin();
         let key = RequestKey {
             merchant: self.terminal.merchant.id,
@@ -110,7 +110,7 @@ impl<'m> Authentic<'m> {
             stan: origin.stan,
             mti: self.message.mti.0,
         };
-        record::Asked {
+        Asked {
             key,
             content: hasher.content_of(self.message.mab()),
             key_serial: self.key.serial,
@@ -126,18 +126,18 @@ impl<'m> Admitted<'m> {
     }
 
     /// What makes it the same when it comes again.
-    pub fn asked(&self) -> &record::Asked {
+    pub fn asked(&self) -> &Asked {
         &self.asked
     }
 
-    pub(crate) fn answering(&self) -> Asked<'_, 'm> {
-        Asked { mti: self.authentic.message.mti, fields: &self.authentic.message.fields }
+    pub(crate) fn answering(&self) -> RequestView<'_, 'm> {
+        RequestView { mti: self.authentic.message.mti, fields: &self.authentic.message.fields }
     }
 }
 
 impl<'m> Identified<'m> {
-    pub(crate) fn answering(&self) -> Asked<'_, 'm> {
-        Asked { mti: self.message.mti, fields: &self.message.fields }
+    pub(crate) fn answering(&self) -> RequestView<'_, 'm> {
+        RequestView { mti: self.message.mti, fields: &self.message.fields }
     }
 
     /// What it says.

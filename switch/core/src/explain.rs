@@ -8,12 +8,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::capsule::Capsule;
 use crate::city::{Holder, MerchantKind};
 use crate::decide::{Desk, Hindrance};
 use crate::facts::AskKind;
 use crate::ids::BenefitId;
 use crate::money::Fen;
-use crate::record::Capsule;
 use crate::rules::{Benefit, BenefitKind, Plan, Rule, RuleBook};
 use crate::verdict::{Outcome, Price, Refusal, Verdict};
 

@@ -8,11 +8,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
+use crate::capsule::{Asked, Effects, Record, RequestKey, Reversal, Swipe};
 use crate::facts::{Counts, Uses};
 use crate::ids::{BenefitId, HolderNo, MerchantId, TerminalId};
 use crate::money::Fen;
 use crate::pan::Content;
-use crate::record::{Asked, Effects, Record, RequestKey, Reversal, Swipe};
 use crate::time::{Date, Month};
 use crate::verdict::Use;
 

@@ -6,7 +6,7 @@
 //! the [`ledger::Ledger`]; a decision is a function of its arguments.
 //!
 //! A request's way through here, in the words used everywhere: [`authenticate`],
-//! [`mod@decide`], [`record`], [`respond`]. Each step demands what only the step before
+//! [`mod@decide`], [`record`] (what is kept is in [`capsule`], what is told in [`answer`]), [`respond`]. Each step demands what only the step before
 //! it makes.
 
 #![no_std]
@@ -21,12 +21,14 @@ pub mod pan;
 pub mod rules;
 pub mod facts;
 pub mod verdict;
+pub mod capsule;
 
 pub mod session;
 pub mod ledger;
 
 pub mod authenticate;
 pub mod decide;
+pub mod answer;
 pub mod record;
 pub mod respond;
 

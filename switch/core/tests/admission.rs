@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use xingka_core::authenticate::{Admission, Authentic, authenticate};
+use xingka_core::capsule::{Capsule, Record};
 use xingka_core::city::{Circle, Merchant, MerchantKind, Scope, Terminal};
 use xingka_core::facts::{Ask, AskKind, Counts, Facts};
 use xingka_core::ids::{BenefitId, DecisionId, MerchantId, RuleBookVersion, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
-use xingka_core::record::{Capsule, Receipt, Record, record_reversal, record_swipe};
+use xingka_core::record::{Receipt, record_reversal, record_swipe};
 use xingka_core::respond::respond;
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::{Date, Moment};

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use support::{date, minutes};
+use xingka_core::answer::code_of;
 use xingka_core::city::{Card, Holder, Merchant, Scope, Star};
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskKind, AskedCard, Facts};
 use xingka_core::ids::{BenefitId, HolderNo, MerchantId, PanKey, RuleBookVersion};
 use xingka_core::money::Fen;
 use xingka_core::pan::luhn_ok;
-use xingka_core::respond::code_of;
 use xingka_core::rules::{Benefit, Limits, RuleBook, ServiceCode};
 use xingka_core::verdict::Verdict;
 

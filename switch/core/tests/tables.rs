@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use support::{FULL_SCOPE, PROVIDER, ask, benefit, card, date, holder, minutes, moment, shop};
+use xingka_core::answer::code_of;
+use xingka_core::capsule::{Asked, Capsule, Record, RequestKey, Reversal, Swipe};
 use xingka_core::city::{Merchant, Scope};
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskKind, AskedCard, Facts};
@@ -13,8 +15,6 @@ use xingka_core::ids::{BenefitId, DecisionId, RuleBookVersion, TerminalId};
 use xingka_core::ledger::{Ledger, REVERSAL_MTI};
 use xingka_core::money::Fen;
 use xingka_core::pan::Content;
-use xingka_core::record::{Asked, Capsule, Record, RequestKey, Reversal, Swipe};
-use xingka_core::respond::code_of;
 use xingka_core::rules::{Benefit, BenefitKind, RuleBook, ServiceCode};
 use xingka_core::verdict::Verdict;
 

@@ -4,12 +4,12 @@ mod support;
 
 use proptest::prelude::*;
 use support::{PROVIDER, benefit, date, naive};
+use xingka_core::answer::code_of;
 use xingka_core::city::{CardStatus, Category, Circle, Holder, HolderStatus, Merchant, MerchantKind, Scope, Star};
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskKind, AskedCard, Counts, Facts, Uses};
 use xingka_core::ids::{BenefitId, MerchantId, PanKey, RuleBookVersion};
 use xingka_core::money::Fen;
-use xingka_core::respond::code_of;
 use xingka_core::rules::{Audience, Benefit, BenefitKind, Limits, RuleBook, ServiceCode};
 use xingka_core::time::Moment;
 

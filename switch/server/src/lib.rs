@@ -20,8 +20,10 @@ mod outgoing;
 mod node;
 mod rebuild;
 mod security;
+mod settings;
 pub mod clock;
 pub mod counters;
 
 pub use clock::Clock;
-pub use service::{Service, ServiceError, Settings};
+pub use service::{Service, ServiceError};
+pub use settings::Settings;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use xingka_core::answer::{Number, Stamp};
 use xingka_core::ids::TerminalId;
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
-use xingka_core::respond::{Number, Stamp};
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::Moment;
 use xingka_store::City;
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::rebuild::{Memory, Sessions};
 use crate::security::SecurityModule;
-use crate::service::Settings;
+use crate::settings::Settings;
 
 /// A node: the city, the journal, and what the journal adds up to.
 pub(crate) struct Node {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use xingka_core::answer::RequestView;
 use xingka_core::record::{Pending, Recorded};
-use xingka_core::respond::{Asked, refuse, respond};
+use xingka_core::respond::{refuse, respond};
 use xingka_core::session::SessionKey;
 use xingka_core::verdict::Refusal;
 use xingka_store::journal::Ticket;
@@ -115,7 +116,7 @@ impl Node {
         let Ok(message) = decode(&frame) else {
             return Vec::new();
         };
-        let asked = Asked { mti: message.mti, fields: &message.fields };
+        let asked = RequestView { mti: message.mti, fields: &message.fields };
         let key = envelope.key.as_deref();
         refuse(asked, message.head, Refusal::Malfunction, self.unrecorded_stamp(), key).unwrap_or_default()
     }

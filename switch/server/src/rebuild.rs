@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use xingka_core::capsule::{Asked, Record, SignIn};
 use xingka_core::ids::TerminalId;
 use xingka_core::ledger::Ledger;
-use xingka_core::record::{Asked, Record, SignIn};
 use xingka_core::session::Session;
 use xingka_store::City;
 use xingka_store::journal::chain::Hash;

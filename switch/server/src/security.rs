@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use thiserror::Error;
+use xingka_core::capsule::SignIn;
 use xingka_core::city::Terminal;
 use xingka_core::ids::TerminalId;
-use xingka_core::record::{NewKeys, SignIn};
+use xingka_core::record::NewKeys;
 use xingka_core::session::SessionKey;
 use xingka_store::CityTerminal;
 use xingka_store::vault::{MasterKey, NotOpened, tmk_context};

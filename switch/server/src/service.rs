@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -25,6 +23,7 @@ use crate::connection::{Connection, Ended, end_input};
 use crate::node::Node;
 use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
+use crate::settings::Settings;
 
 /// How often the store is asked for changes: a change made anywhere must be in force
 /// within a second.
@@ -36,27 +35,6 @@ const ANCHOR_EVERY: Duration = Duration::from_secs(30);
 
 /// How long connections have to take their last answers when the node stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(6);
-
-/// What a node is told to be.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Its number among the deployment's nodes, below 4,096.
-    pub node: u16,
-    /// Where terminals connect.
-    pub listen: SocketAddr,
-    /// The journal's file.
-    pub journal: PathBuf,
-    /// When an answer may leave.
-    pub durability: Durability,
-    /// The zone of days and hours.
-    pub zone: TimeZone,
-    /// Connections at a time; more are closed at once.
-    pub max_connections: usize,
-    /// After which a silent connection is closed.
-    pub idle_timeout: Duration,
-    /// From a request's arrival to the decision, and to its answer.
-    pub answer_deadline: Duration,
-}
 
 /// Why a node can't start or stop.
 #[derive(Debug, Error)]

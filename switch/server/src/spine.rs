@@ -7,14 +7,16 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use xingka_core::answer::RequestView;
 use xingka_core::authenticate::{Admission, Admitted, Authentic, Identified, Refused, authenticate, identify};
+use xingka_core::capsule::Capsule;
 use xingka_core::city::Terminal;
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
 use xingka_core::ids::{DecisionId, TerminalId};
 use xingka_core::ledger::Ledger;
-use xingka_core::record::{Capsule, Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe};
-use xingka_core::respond::{Asked, echo, refuse};
+use xingka_core::record::{Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe};
+use xingka_core::respond::{echo, refuse};
 use xingka_core::rules::RuleBook;
 use xingka_core::session::SessionKey;
 use xingka_core::time::Moment;
@@ -57,7 +59,7 @@ impl Node {
             Err(malformed) => return self.refuse_malformed(&malformed),
         };
         let (mti, head, fields) = (message.mti, message.head, message.fields);
-        let asked = Asked { mti, fields: &fields };
+        let asked = RequestView { mti, fields: &fields };
         let handled = if message.request.is_housekeeping() {
             self.housekeeping(message, frame)
         } else {
@@ -198,7 +200,7 @@ impl Node {
     }
 
     fn echo(&self, message: &Message<'_>) -> Outgoing {
-        let asked = Asked { mti: message.mti, fields: &message.fields };
+        let asked = RequestView { mti: message.mti, fields: &message.fields };
         self.ready(echo(asked, message.head, self.unrecorded_stamp()))
     }
 
@@ -208,7 +210,7 @@ impl Node {
         let refusal = if unknown { Refusal::UnknownMessage } else { Refusal::Format };
         tracing::debug!(mti = %mti, %fault, "refused");
         let key = self.key_for_malformed(mti.0, fields);
-        self.refuse(Asked { mti: *mti, fields }, *head, refusal, key.as_deref())
+        self.refuse(RequestView { mti: *mti, fields }, *head, refusal, key.as_deref())
     }
 
     /// The newest key of the terminal that sent it, where that could be read; housekeeping
@@ -219,7 +221,7 @@ impl Node {
         Some(self.session(&terminal)?.newest().clone())
     }
 
-    fn refuse(&self, asked: Asked<'_, '_>, head: Head, refusal: Refusal, key: Option<&SessionKey>) -> Outgoing {
+    fn refuse(&self, asked: RequestView<'_, '_>, head: Head, refusal: Refusal, key: Option<&SessionKey>) -> Outgoing {
         self.counters.refused.up();
         self.ready(refuse(asked, head, refusal, self.unrecorded_stamp(), key))
     }

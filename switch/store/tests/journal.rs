@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use xingka_core::capsule::{Record, SignOff};
 use xingka_core::ids::TerminalId;
-use xingka_core::record::{Record, SignOff};
 use xingka_core::time::{Date, Moment};
 use xingka_store::journal::anchor::{Anchor, AnchorKey};
 use xingka_store::journal::chain::Hash;

@@ -1,4 +1,4 @@
-//! Appending: callers put records into the open group; one thread commits group after group.
+//! Appending: callers put records into the open group and get tickets for its commit.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,33 +8,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
-use xingka_core::record::{BadRecord, Receipt, Record};
+use xingka_core::capsule::{BadRecord, Record};
+use xingka_core::record::Receipt;
 
 use super::JournalError;
 use super::chain::{Group, Hash};
+use super::commit::Committer;
 use super::sqlite::JournalFile;
 
 /// Records that may wait for their commit. Past this the node refuses work instead of
 /// promising more than it can write down.
 const MAX_WAITING_RECORDS: u64 = 65_536;
 
-/// A group of so many records shows that there is load. Commits then begin at least
-/// [`GATHER`] apart: fewer flushes and wake-ups, and nobody waits longer than the load makes
-/// them wait anyway. A lone swipe is committed at once.
-const LOADED_GROUP: u64 = 12;
-
-/// The least time from one commit's beginning to the next one's, under load.
-const GATHER: Duration = Duration::from_millis(1);
-
-/// The log is copied into the main file when it has grown by so much.
-const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
-
 /// Room for most records, so that they are written without growing.
 const RECORD_BYTES: usize = 512;
-
-/// Between two attempts to write again after a commit has failed.
-const PROBE_EVERY: Duration = Duration::from_millis(200);
 
 /// When an answer may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,36 +57,36 @@ pub struct Journal {
     committer: Option<JoinHandle<Result<(), JournalError>>>,
 }
 
-struct Shared {
-    tail: Mutex<Tail>,
+pub(super) struct Shared {
+    pub(super) tail: Mutex<Tail>,
     /// Wakes the committer.
-    work: Notify,
+    pub(super) work: Notify,
     /// Wakes whoever waits for the journal to be writable again after a failure.
-    writable: Notify,
-    closing: AtomicBool,
-    durability: Durability,
-    patience: Duration,
-    commits: AtomicU64,
+    pub(super) writable: Notify,
+    pub(super) closing: AtomicBool,
+    pub(super) durability: Durability,
+    pub(super) patience: Duration,
+    pub(super) commits: AtomicU64,
     /// Bytes written to the log since it was last copied into the main file.
-    uncopied: AtomicU64,
+    pub(super) uncopied: AtomicU64,
     /// Wakes the checkpointer.
-    checkpoint: Notify,
+    pub(super) checkpoint: Notify,
 }
 
 /// The end of the journal: the head of what is being committed, and the open group.
-struct Tail {
-    next_sequence: u64,
-    committed: u64,
-    head: (u64, Hash),
-    records: Vec<u8>,
-    batch: Arc<Batch>,
+pub(super) struct Tail {
+    pub(super) next_sequence: u64,
+    pub(super) committed: u64,
+    pub(super) head: (u64, Hash),
+    pub(super) records: Vec<u8>,
+    pub(super) batch: Arc<Batch>,
     /// Those who wait for the group on its way to the disk.
-    in_flight: Option<(u64, Arc<Batch>)>,
-    state: State,
+    pub(super) in_flight: Option<(u64, Arc<Batch>)>,
+    pub(super) state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Open,
     /// A commit failed; nothing is taken.
     Down,
@@ -109,13 +96,13 @@ enum State {
 
 /// Those who wait for one commit: woken together, once.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     outcome: OnceLock<Result<Receipt, NotCommitted>>,
     done: Notify,
 }
 
 impl Batch {
-    fn settle(&self, outcome: Result<Receipt, NotCommitted>) {
+    pub(super) fn settle(&self, outcome: Result<Receipt, NotCommitted>) {
         // A batch is settled once, by whoever took it out of the tail.
         let _ = self.outcome.set(outcome);
         self.done.notify_waiters();
@@ -303,7 +290,7 @@ impl Appender<'_> {
 }
 
 impl Shared {
-    fn tail(&self) -> MutexGuard<'_, Tail> {
+    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
         // A panic elsewhere while holding it can't leave the tail half changed.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -323,7 +310,7 @@ impl Tail {
     }
 
     /// Takes the open group out; another opens behind it.
-    fn take_group(&mut self) -> Option<(Group, Arc<Batch>)> {
+    pub(super) fn take_group(&mut self) -> Option<(Group, Arc<Batch>)> {
         if self.records.is_empty() || self.state != State::Open {
             return None;
         }
@@ -348,7 +335,7 @@ impl Tail {
     }
 
     /// After a failed commit: what waits behind it fails as well, nothing more is taken.
-    fn go_down(&mut self) {
+    pub(super) fn go_down(&mut self) {
         self.state = State::Down;
         self.records.clear();
         std::mem::take(&mut self.batch).settle(Err(NotCommitted));
@@ -358,125 +345,4 @@ impl Tail {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The thread that owns the file.
-struct Committer {
-    shared: Arc<Shared>,
-    path: std::path::PathBuf,
-    node: u16,
-    /// The runtime that waits for commits.
-    waiting_on: tokio::runtime::Handle,
-}
-
-impl Committer {
-    fn run(self) -> Result<(), JournalError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        runtime.map_err(JournalError::Thread)?.block_on(async {
-            let opened = JournalFile::open(&self.path, self.node).await;
-            let mut file = opened.inspect_err(|_| self.shared.tail().go_down())?;
-            let checkpointer = tokio::spawn(checkpoint(self.path.clone(), self.shared.clone()));
-            self.commit_until_closed(&mut file).await;
-            checkpointer.abort();
-            // It only ends early where it was told to, or where the file is gone.
-            let _ = checkpointer.await;
-            file.close_for_rest().await
-        })
-    }
-
-    async fn commit_until_closed(&self, file: &mut JournalFile) {
-        loop {
-            let closing = self.shared.closing.load(Ordering::Acquire);
-            let group = self.shared.tail().take_group();
-            match group {
-                Some((group, batch)) => {
-                    let loaded = group.last_sequence - group.first_sequence + 1 >= LOADED_GROUP;
-                    let begun = Instant::now();
-                    self.commit(file, group, &batch).await;
-                    if loaded && !closing {
-                        tokio::time::sleep_until(begun + GATHER).await;
-                    }
-                }
-                None if closing => return,
-                None => self.shared.work.notified().await,
-            }
-            if self.shared.tail().state == State::Down && !self.until_writable(file).await {
-                return;
-            }
-            if let (Durability::Interval(pause), false) = (self.shared.durability, closing) {
-                tokio::time::sleep(pause).await;
-            }
-        }
-    }
-
-    /// Writes a group; meanwhile whoever has waited too long is told.
-    async fn write(&self, file: &mut JournalFile, group: &Group, hash: Hash, batch: &Batch) -> Result<(), sqlx::Error> {
-        let mut write = std::pin::pin!(file.append(group, hash));
-        loop {
-            match tokio::time::timeout(self.shared.patience, &mut write).await {
-                Ok(written) => return written,
-                Err(_) => {
-                    tracing::warn!(path = %self.path.display(), "the journal's commit takes too long; who waits for it is answered 96");
-                    batch.settle(Err(NotCommitted));
-                    std::mem::take(&mut self.shared.tail().batch).settle(Err(NotCommitted));
-                }
-            }
-        }
-    }
-
-    async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Arc<Batch>) {
-        let (_, former) = self.shared.tail().head;
-        let hash = former.next(&group);
-        let bytes = group.records.len() as u64;
-        match self.write(file, &group, hash, batch).await {
-            Ok(()) => {
-                let mut tail = self.shared.tail();
-                tail.head = (group.last_sequence, hash);
-                tail.committed = group.last_sequence;
-                tail.in_flight = None;
-                drop(tail);
-                self.shared.commits.fetch_add(1, Ordering::Relaxed);
-                let written = self.shared.uncopied.fetch_add(bytes, Ordering::Relaxed) + bytes;
-                if written > CHECKPOINT_BYTES {
-                    self.shared.checkpoint.notify_one();
-                }
-                // Woken from a task of their own runtime, hundreds of waiters go onto its run queue
-                // in one go; woken from this thread, each would be handed over under a lock.
-                let (batch, receipt) = (batch.clone(), Receipt::durable_through(group.last_sequence));
-                self.waiting_on.spawn(async move { batch.settle(Ok(receipt)) });
-            }
-            Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "a journal commit failed; nothing is approved until writing works again");
-                batch.settle(Err(NotCommitted));
-                self.shared.tail().go_down();
-            }
-        }
-    }
-
-    /// Tries until a write goes through; false when the journal is closed meanwhile.
-    async fn until_writable(&self, file: &mut JournalFile) -> bool {
-        while !self.shared.closing.load(Ordering::Acquire) {
-            if file.probe().await.is_ok() {
-                self.shared.tail().state = State::Writable;
-                self.shared.writable.notify_waiters();
-                return true;
-            }
-            tokio::time::sleep(PROBE_EVERY).await;
-        }
-        false
-    }
-}
-
-/// Copies the log into the main file, on a connection of its own, while commits go on:
-/// copied by the commit that fills it, it would hold up everybody waiting for that one.
-async fn checkpoint(path: std::path::PathBuf, shared: Arc<Shared>) -> Result<(), JournalError> {
-    let mut file = JournalFile::open_to_checkpoint(&path).await?;
-    loop {
-        shared.checkpoint.notified().await;
-        shared.uncopied.store(0, Ordering::Relaxed);
-        if let Err(error) = file.checkpoint().await {
-            // The log stays and grows; SQLite's own limit has it copied by a commit in the end.
-            tracing::warn!(path = %path.display(), %error, "the journal's log can't be copied into its file");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use std::fmt;
 use thiserror::Error;
-use xingka_core::record::{BadRecord, Record};
+use xingka_core::capsule::{BadRecord, Record};
 
 /// A group's hash, which also stands for all groups before it.
 #[derive(Clone, Copy, PartialEq, Eq)]

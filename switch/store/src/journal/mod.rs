@@ -15,6 +15,7 @@
 //! * [`chain`] is the arithmetic of the hash chain, [`anchor`] signs its head.
 
 mod append;
+mod commit;
 mod read;
 mod sqlite;
 

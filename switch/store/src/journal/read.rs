@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use xingka_core::record::Record;
+use xingka_core::capsule::Record;
 
 use super::JournalError;
 use super::anchor::{Anchor, AnchorKey};

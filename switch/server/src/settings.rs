@@ -1,0 +1,29 @@
+//! What a node is told to be.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use xingka_store::journal::Durability;
+
+/// What a node is told to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its number among the deployment's nodes, below 4,096.
+    pub node: u16,
+    /// Where terminals connect.
+    pub listen: SocketAddr,
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// When an answer may leave.
+    pub durability: Durability,
+    /// The zone of days and hours.
+    pub zone: TimeZone,
+    /// Connections at a time; more are closed at once.
+    pub max_connections: usize,
+    /// After which a silent connection is closed.
+    pub idle_timeout: Duration,
+    /// From a request's arrival to the decision, and to its answer.
+    pub answer_deadline: Duration,
+}
