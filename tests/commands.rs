@@ -43,6 +43,9 @@ fn a_wrong_configuration_key_is_named_with_the_nearest_right_one() {
         ("[switch]\nlisten = \"nowhere\"\n", "`switch.listen` is \"nowhere\""),
         ("[switch]\nanswer_deadline_ms = 0\n", "`switch.answer_deadline_ms`"),
         ("[switch]\nmax_connections = \"many\"\n", "max_connections"),
+        ("[switch]\nidle_timeout_s = 1.5\n", "`switch.idle_timeout_s` is `1.5`, but must be a whole number"),
+        ("[switch]\nlisten = 8583\n", "`switch.listen` is `8583`, but must be text"),
+        ("[redis]\nur = \"x\"\n", "there is no key `redis.ur`"),
         ("timezone = \"Mars/Olympus\"\n", "`timezone` is \"Mars/Olympus\""),
         ("[journal]\ndurability = \"never\"\n", "`journal.durability` is \"never\""),
         ("[journal]\ndurability = \"interval\"\n", "needs `journal.interval_ms`"),
@@ -70,6 +73,10 @@ fn the_environment_sets_every_key() {
     assert!(run("XINGKA_SWITCH__LISTEN", "127.0.0.1:1").contains("127.0.0.1:1"));
     assert!(run("XINGKA_TIMEZONE", "Mars/Olympus").contains("Mars/Olympus"));
     assert!(run("XINGKA_REDIS__URL", "redis://x").contains("XINGKA_REDIS__URL"));
+    assert!(run("XINGKA_SWITCH__LISSTEN", "x").contains("the nearest one is `switch.listen`"));
+    assert!(run("XINGKA_DATADIR", "x").contains("the nearest one is `data_dir`"));
+    assert!(run("XINGKA_SWITCH__IDLE_TIMEOUT_S", "soon").contains("must be a whole number"));
+    assert!(run("XINGKA_SWITCH__IDLE_TIMEOUT_S", "7").contains("ok   configuration"));
     // Somebody else's variable is nobody's business.
     assert!(run("XINGKA_BIN", "/usr/bin/xingka").contains("ok   configuration"));
 }

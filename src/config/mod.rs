@@ -4,41 +4,19 @@
 //! one that is, before anything starts. A key whose part this version doesn't have is
 //! an error that says so, rather than a setting that does nothing.
 
-use std::collections::BTreeSet;
+mod keys;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use config::{Config as Layers, Environment, File, FileFormat, Value, ValueKind};
+use config::{Config as Layers, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::Durability;
 use xingka_store::vault::MasterKey;
-
-/// Every key, and what it needs that isn't there yet.
-const KEYS: &[(&str, Option<&str>)] = &[
-    ("data_dir", None),
-    ("timezone", None),
-    ("store.url", None),
-    ("redis.url", Some("Redis, which several nodes need")),
-    ("switch.listen", None),
-    ("switch.tls", Some("TLS")),
-    ("switch.tls.listen", Some("TLS")),
-    ("switch.tls.cert", Some("TLS")),
-    ("switch.tls.key", Some("TLS")),
-    ("switch.tls.client_ca", Some("TLS")),
-    ("switch.max_connections", None),
-    ("switch.idle_timeout_s", None),
-    ("switch.answer_deadline_ms", None),
-    ("api.listen", None),
-    ("journal.durability", None),
-    ("journal.interval_ms", None),
-    ("keys.master", None),
-    ("keys.card_hash", None),
-    ("bank", Some("bank links")),
-];
 
 /// The configuration file that `init` writes and every command reads by default.
 pub const FILE_NAME: &str = "xingka.toml";
@@ -198,68 +176,11 @@ impl Config {
 /// Layers the file and the environment, and refuses unknown keys.
 fn settings(text: &str) -> Result<Settings> {
     let file = Layers::builder().add_source(File::from_str(text, FileFormat::Toml)).build()?;
-    let mut keys = BTreeSet::new();
-    collect_keys("", &file.cache, &mut keys);
-    keys.iter().try_for_each(|key| check_key(key))?;
+    keys::check_file(&file.cache)?;
     let environment = Environment::with_prefix("XINGKA").prefix_separator("_").separator("__").try_parsing(true);
-    let environment = environment.source(Some(known_variables()?));
+    let environment = environment.source(Some(keys::variables()?));
     let layers = Layers::builder().add_source(file).add_source(environment).build()?;
     layers.try_deserialize().map_err(|error| anyhow!("a value is wrong: {error}"))
-}
-
-fn collect_keys(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
-    match &value.kind {
-        // A section that is only named sets nothing.
-        ValueKind::Table(table) => table.iter().for_each(|(name, value)| {
-            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            match &value.kind {
-                ValueKind::Table(inner) if inner.is_empty() && is_section(&key) => {}
-                _ => collect_keys(&key, value, keys),
-            }
-        }),
-        _ => {
-            keys.insert(path.to_owned());
-        }
-    }
-}
-
-fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|(key, _)| key.split_once('.').is_some_and(|(section, _)| section == name))
-}
-
-fn check_key(key: &str) -> Result<()> {
-    match KEYS.iter().find(|(known, _)| *known == key) {
-        Some((_, None)) => Ok(()),
-        Some((_, Some(part))) => {
-            bail!("the key `{key}` needs a part that this version doesn't have yet: {part}")
-        }
-        None => Err(unknown_key(key)),
-    }
-}
-
-fn unknown_key(key: &str) -> anyhow::Error {
-    let nearest = KEYS.iter().map(|(known, _)| *known).max_by(|a, b| {
-        let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
-        likeness(a).total_cmp(&likeness(b))
-    });
-    anyhow!("there is no key `{key}`; the nearest one is `{}`", nearest.unwrap_or_default())
-}
-
-/// The `XINGKA_…` variables that name a key. Others may belong to scripts around the
-/// program, so they are left alone, with a word about it.
-fn known_variables() -> Result<config::Map<String, String>> {
-    let mut known = config::Map::new();
-    for (name, value) in std::env::vars() {
-        let Some(path) = name.strip_prefix("XINGKA_") else {
-            continue;
-        };
-        let key = path.to_lowercase().replace("__", ".");
-        if KEYS.iter().any(|(known, _)| *known == key) {
-            check_key(&key).with_context(|| format!("in the environment variable {name}"))?;
-            known.insert(name, value);
-        }
-    }
-    Ok(known)
 }
 
 impl Settings {
