@@ -8,12 +8,13 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use xingka_core::city::Terminal as Known;
 use xingka_core::ids::DecisionId;
 use xingka_store::CityTerminal;
 use xingka_store::vault::{MasterKey, tmk_context};
 use xingka_terminal::{Profile, Sent, Terminal, TerminalFault};
 use xingka_wire::answer::Answer;
-use xingka_wire::dialect::{Dialect, TextEncoding};
+use xingka_wire::dialect::TextEncoding;
 use xingka_wire::encode::MAX_FRAME_BYTES;
 use xingka_wire::session_keys::{KeyLayout, Tmk};
 
@@ -27,8 +28,8 @@ pub fn terminal(known: &CityTerminal, master: &MasterKey, next_stan: u32) -> Res
         .unwrap(&tmk_context(id), &known.tmk_wrapped)
         .with_context(|| format!("the master key of terminal {id} does not open"))?;
     let clear: [u8; 16] = clear.as_slice().try_into().with_context(|| format!("the master key of terminal {id}"))?;
-    let dialect = Dialect::by_name(known.terminal.profile).context("the terminal's profile is unknown")?;
-    let profile = Profile::new(id.0, known.terminal.merchant.id.0, dialect, known.terminal.mac);
+    let Known { merchant, mac, profile, .. } = known.terminal;
+    let profile = Profile::new(id.0, merchant.id.0, profile, mac);
     debug_assert!(KeyLayout::mac_key_bytes(profile.layout, profile.mac).is_some());
     Ok(Terminal::new(profile, Tmk::new(clear), next_stan))
 }

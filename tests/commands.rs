@@ -45,6 +45,8 @@ fn a_wrong_configuration_key_is_named_with_the_nearest_right_one() {
         ("[switch]\nmax_connections = \"many\"\n", "max_connections"),
         ("[switch]\nidle_timeout_s = 1.5\n", "`switch.idle_timeout_s` is `1.5`, but must be a whole number"),
         ("[switch]\nlisten = 8583\n", "`switch.listen` is `8583`, but must be text"),
+        ("data_dir = \"\"\n", "`data_dir` is \"\", but must be a folder"),
+        ("[journal]\ninterval_ms = 0\n", "`journal.interval_ms`"),
         ("[redis]\nur = \"x\"\n", "there is no key `redis.ur`"),
         ("timezone = \"Mars/Olympus\"\n", "`timezone` is \"Mars/Olympus\""),
         ("[journal]\ndurability = \"never\"\n", "`journal.durability` is \"never\""),

@@ -129,7 +129,7 @@ fn the_page_shows_the_bytes_that_the_code_makes() {
         id: TerminalId(*b"QZ000001"),
         merchant: merchant(),
         mac: MacAlgorithm::AesCmac,
-        profile: "cup",
+        profile: &CUP,
         scope: scope(),
     };
     let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, mac: session_key() }));

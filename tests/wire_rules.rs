@@ -335,6 +335,17 @@ fn halls_answer_vip_and_purchases_stay_out_of_them() {
 }
 
 #[test]
+fn a_display_that_knows_gbk_only_gets_gbk() {
+    let world = World::new();
+    let mut till = Till::signed_in(world.serving.address, support::GBK);
+    let (sent, frame) = till.purchase(&pan(4), 10_000);
+    let answer = exchange(&mut till.stream, &frame);
+    let answer = till.terminal.read(&sent, &answer).unwrap();
+    let (text, _, broken) = encoding_rs::GBK.decode(answer.integrity.text.unwrap());
+    assert_eq!((text.as_ref(), broken), ("诚信优惠 10.00，应付 90.00", false));
+}
+
+#[test]
 fn wide_messages_have_their_mac_in_field_128() {
     let world = World::new();
     let key = key(&world);

@@ -185,6 +185,9 @@ fn settings(text: &str) -> Result<Settings> {
 
 impl Settings {
     fn check(self, file: &Path, folder: &Path) -> Result<Config> {
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(bad("data_dir", "", "a folder"));
+        }
         let data_dir = folder.join(&self.data_dir);
         Ok(Config {
             file: file.to_owned(),
@@ -211,6 +214,7 @@ impl Settings {
 
 impl JournalSettings {
     fn durability(&self) -> Result<Durability> {
+        at_least_one("journal.interval_ms", self.interval_ms.unwrap_or(1))?;
         match (self.durability.as_str(), self.interval_ms) {
             ("before-answer", _) => Ok(Durability::BeforeAnswer),
             ("interval", Some(ms @ 1..)) => Ok(Durability::Interval(Duration::from_millis(ms))),

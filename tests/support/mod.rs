@@ -33,15 +33,19 @@ pub fn with_check_digit(digits: &str) -> String {
     candidates.find(|pan| xingka_core::pan::luhn_ok(pan.as_bytes())).unwrap()
 }
 
+/// The index of the terminal with GBK.
+pub const GBK: usize = 8;
+
 /// A terminal's master key: its index, sixteen times.
 fn tmk(index: usize) -> [u8; 16] {
     [0x31 + index as u8; 16]
 }
 
-/// The city's terminals: one a MAC at the shop, then one at the hall, one at the bank.
+/// The city's terminals: one a MAC at the shop, then one at the hall, one at the bank, and one
+/// at the shop whose display knows GBK only.
 pub fn terminals() -> Vec<(String, &'static str, MacAlgorithm)> {
     let at_shop = MacAlgorithm::ALL.iter().enumerate().map(|(index, mac)| (format!("QZ00000{index}"), SHOP, *mac));
-    let others = [("QZ000006", HALL), ("QZ000007", BANK)];
+    let others = [("QZ000006", HALL), ("QZ000007", BANK), ("QZ000008", SHOP)];
     at_shop.chain(others.map(|(id, place)| (id.to_owned(), place, MacAlgorithm::AesCmac))).collect()
 }
 
@@ -57,7 +61,8 @@ pub fn write_city(dir: &Path) {
     cards += &format!("{},H5,lost,2039-12\n{},H5,active,2020-01\n", pan(6), pan(7));
     let mut machines = String::from("terminal_id,merchant_id,profile,mac,tmk,scope\n");
     for (index, (id, place, mac)) in terminals().iter().enumerate() {
-        machines += &format!("{id},{place},cup,{mac},{},discount+priority+star\n", hex::encode(tmk(index)));
+        let profile = if index == GBK { "cup-gbk" } else { "cup" };
+        machines += &format!("{id},{place},{profile},{mac},{},discount+priority+star\n", hex::encode(tmk(index)));
     }
     let merchants = format!(
         "merchant_id,name,kind,mcc,circle,region\n{SHOP},星光书店,merchant,5399,member,520181\n\

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use xingka_wire::answer::{AnswerParts, write_answer};
 use xingka_wire::code::ResponseCode;
+use xingka_wire::dialect::TextEncoding;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::fields::Fields;
 use xingka_wire::integrity::{Ids, IntegrityAnswer, MAX_TEXT_BYTES};
@@ -158,16 +159,17 @@ pub(crate) fn compose_sign_in(
     asked.write(false, &AnswerParts { batch: Some(batch), keys: Some(keys), ..plain })
 }
 
-/// A decision's answer.
+/// A decision's answer, its text as the terminal's profile encodes texts.
 pub(crate) fn compose_swipe(
     asked: RequestView<'_, '_>,
+    encoding: TextEncoding,
     stamp: Stamp,
     capsule: &Capsule,
     verdict: &Verdict,
 ) -> Result<Vec<u8>, EncodeFault> {
     let mut buffer = [0; MAX_TEXT_BYTES];
     let text = text(capsule, verdict);
-    let text = encode_text(&text, asked.fields.dialect().text, &mut buffer);
+    let text = encode_text(&text, encoding, &mut buffer);
     let price = verdict.entitlement.price.as_ref();
     let applied = price.iter().flat_map(|price| &price.applied).map(|applied| applied.benefit.0);
     let benefits: Vec<u32> = applied.take(MAX_IDS_TOLD).collect();

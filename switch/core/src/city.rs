@@ -7,6 +7,7 @@ use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use xingka_wire::dialect::Dialect;
 use xingka_wire::mac::MacAlgorithm;
 
 use crate::ids::{HolderNo, MerchantId, TerminalId};
@@ -241,8 +242,8 @@ pub struct Terminal {
     pub merchant: Merchant,
     /// How its messages are sealed.
     pub mac: MacAlgorithm,
-    /// The name of its dialect.
-    pub profile: &'static str,
+    /// How its messages are written, and its texts encoded.
+    pub profile: &'static Dialect,
     /// What its answers may disclose.
     pub scope: Scope,
 }

@@ -80,7 +80,8 @@ pub fn record_swipe(
     verdict: Verdict,
     sequence: u64,
 ) -> Result<Prepared, EncodeFault> {
-    let answer = answer::compose_swipe(admitted.answering(), stamp(capsule.at, sequence), &capsule, &verdict)?;
+    let (stamp, encoding) = (stamp(capsule.at, sequence), admitted.authentic().terminal().profile.text);
+    let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
     Ok(prepare(sequence, Record::Swipe(Box::new(swipe))))
 }

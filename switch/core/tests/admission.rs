@@ -62,7 +62,7 @@ fn authentic(frame: &[u8]) -> Authentic<'_> {
     let merchant =
         Merchant { id: MerchantId(*b"999520153990001"), kind: MerchantKind::Merchant, circle: Circle::Member };
     let (id, mac, scope) = (TerminalId(*b"QZ000001"), MacAlgorithm::AesCmac, Scope::default());
-    let terminal = Terminal { id, merchant, mac, profile: "cup", scope };
+    let terminal = Terminal { id, merchant, mac, profile: &CUP, scope };
     let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, mac: key() }));
     authenticate(xingka_wire::decode(&framed).unwrap(), Some(terminal), Some(&session), 0).unwrap()
 }

@@ -92,6 +92,7 @@ impl TerminalRow {
     pub(crate) fn at(self, merchants: &HashMap<MerchantId, Merchant>) -> Option<CityTerminal> {
         let Self { id, merchant_id, profile, mac, scope, tmk_wrapped } = self;
         let merchant = *merchants.get(&merchant_id)?;
+        let profile = Dialect::by_name(profile)?;
         Some(CityTerminal { terminal: Terminal { id, merchant, mac, profile, scope }, tmk_wrapped })
     }
 }
