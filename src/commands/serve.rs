@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ConfigArg;
 use super::deployment::Deployment;
+use super::{ConfigArg, JsonArg, output};
 
 /// Run the service until SIGTERM
 #[derive(Args)]
@@ -20,6 +21,8 @@ pub struct Serve {
     /// Which part of the service to run
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
+    #[command(flatten)]
+    json: JsonArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,6 +53,9 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
         let node = Deployment::open(&self.config.config).await?.start().await?;
         eprintln!("ready switch={} api=-", node.address());
+        if self.json.json {
+            output::json(&json!({ "switch": node.address(), "api": null }))?;
+        }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -57,8 +57,8 @@ counters! {
     refused,
     /// Requests answered from the record.
     repeats,
-    /// Requests decided and recorded.
-    decided,
+    /// Answers given after their record's commit, or not at all.
+    recorded,
     /// Reversals recorded.
     reversed,
     /// Sign-ins recorded.

@@ -83,7 +83,7 @@ impl Node {
             Outgoing::Ready(frame) => return self.send(&frame, bytes),
             Outgoing::Nothing => return,
             Outgoing::Recorded { ticket, pending, envelope } => {
-                self.counters.decided.up();
+                self.counters.recorded.up();
                 let receipt = ticket.outcome().and_then(Result::ok);
                 (receipt.and_then(|receipt| pending.committed(receipt)), envelope)
             }
