@@ -42,6 +42,18 @@ fn more_connections_than_may_be_are_closed_at_once() {
 }
 
 #[test]
+fn a_second_node_on_the_same_data_is_refused_and_the_first_goes_on() {
+    let (deployment, serving) = serve_with("");
+    let second = deployment.run(&["serve"]);
+    assert_eq!(second.status.code(), Some(1));
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert!(error.contains("another node is serving from"), "{error}");
+    let mut till = Till::signed_in(serving.address, 0);
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    assert_eq!(till.ask(&sent, &frame).code, "00");
+}
+
+#[test]
 fn half_a_frame_keeps_nobody_else_waiting() {
     let (_deployment, serving) = serve_with("");
     let mut halves: Vec<_> = (0..200).map(|_| support::connect(serving.address)).collect();

@@ -1,9 +1,11 @@
 //! A running node: listens, keeps its memory true, stops cleanly.
 
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -47,6 +49,20 @@ pub enum ServiceError {
         /// Why.
         source: io::Error,
     },
+    /// Another node has the journal.
+    #[error("another node is serving from {}: stop it, or give this one a `data_dir` of its own", folder.display())]
+    Taken {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The lock that keeps other nodes away can't be had.
+    #[error("can't lock {}: {source}", path.display())]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The journal can't be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -63,6 +79,8 @@ pub struct Service {
     stop: oneshot::Sender<()>,
     accepting: JoinHandle<()>,
     keeping: JoinSet<()>,
+    /// Held as long as the node may write its journal; the system lets go of it at any end.
+    _lock: File,
 }
 
 impl Service {
@@ -73,6 +91,7 @@ impl Service {
         master: MasterKey,
         hasher: CardHasher,
     ) -> Result<Self, ServiceError> {
+        let lock = lock(&settings.journal)?;
         store.check_keys(&master, &hasher).await?;
         let anchor_key = AnchorKey::new(&master.derive(ANCHOR_KEY_LABEL));
         let security = SecurityModule::new(master);
@@ -98,7 +117,7 @@ impl Service {
         let anchors = Anchors { node: node.clone(), store: store.clone(), key: anchor_key, newest };
         let keeping = keep(&node, &store, &anchors);
         let accepting = tokio::spawn(accept(node.clone(), listener, stopping));
-        Ok(Self { node, address, anchors, stop, accepting, keeping })
+        Ok(Self { node, address, anchors, stop, accepting, keeping, _lock: lock })
     }
 
     /// Where terminals connect.
@@ -127,6 +146,21 @@ impl Service {
             // A connection that outlived its patience; the journal is flushed already.
             Err(_) => Ok(()),
         }
+    }
+}
+
+/// One node writes a journal.
+fn lock(journal: &Path) -> Result<File, ServiceError> {
+    let path = journal.with_extension("lock");
+    let failed = |source| ServiceError::Lock { path: path.clone(), source };
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let folder = journal.parent().unwrap_or(Path::new(".")).to_owned();
+            Err(ServiceError::Taken { folder })
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
