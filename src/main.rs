@@ -17,6 +17,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = commands::Cli::parse();
     start_log(cli.log_level());
+    raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -30,6 +31,14 @@ fn main() -> ExitCode {
             eprintln!("xingka: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Each connection is a descriptor, and the usual soft limit is far below what a city has
+/// terminals. Where it can't be raised, `serve` refuses connections one by one and says so.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
     }
 }
 
