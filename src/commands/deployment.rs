@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use xingka_core::pan::CardHasher;
-use xingka_server::{Clock, Service, Settings};
+use xingka_server::{Service, Settings};
 use xingka_store::Store;
 use xingka_store::journal::JournalReader;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
@@ -46,11 +46,6 @@ impl Deployment {
     /// What signs anchors.
     pub fn anchor_key(&self) -> AnchorKey {
         AnchorKey::new(&self.master.derive(ANCHOR_KEY_LABEL))
-    }
-
-    /// The clock of the deployment's zone.
-    pub fn clock(&self) -> Clock {
-        Clock::new(self.config.zone.clone())
     }
 
     /// Starts the node: from here on it answers.

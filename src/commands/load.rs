@@ -110,6 +110,14 @@ impl Load {
         MacAlgorithm::ALL.iter().find(chosen).map_or(MacAlgorithm::ALL, std::slice::from_ref)
     }
 
+    /// More trace numbers than one terminal can use in this run: no answer comes back in less
+    /// than a fifth of a millisecond.
+    fn stans(&self) -> u32 {
+        let per_terminal_s = self.rate.map_or(5_000.0, |rate| rate / self.terminals as f64 + 1.0);
+        // A batch has no more; a longer run begins to repeat itself, and says so in its errors.
+        (per_terminal_s * self.seconds + 2.0).min(f64::from(xingka_terminal::LAST_STAN)) as u32
+    }
+
     fn plan(&self) -> Plan {
         let duration = Duration::from_secs_f64(self.seconds);
         Plan { rate_per_s: self.rate, duration, mix: self.mix, seed: self.seed, peer: Peer::Switch }
@@ -122,7 +130,7 @@ impl Load {
             // Nobody's, but well-formed: each is answered 14.
             None => vec![Pan::from_ascii(b"6299990000000000012").context("a card")?],
         };
-        let loaders = loaders(&deployment, self.terminals).await?;
+        let loaders = loaders(&deployment, self.terminals, self.stans()).await?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
             None => deployment.config.listen,
@@ -136,7 +144,7 @@ impl Load {
         let size =
             Size { holders: 10_000, shops: places, halls: places.div_ceil(4), terminals_each: 4, macs: self.macs() };
         let (deployment, cards) = make_city(folder.path(), size, self.seed).await?;
-        let loaders = loaders(&deployment, self.terminals).await?;
+        let loaders = loaders(&deployment, self.terminals, self.stans()).await?;
         let service = deployment.start().await?;
         let cards = Arc::new(cards.iter().filter_map(|pan| Pan::from_ascii(pan.as_bytes())).collect());
         let loaded = self.load(&service, loaders, cards).await;
@@ -174,18 +182,17 @@ pub async fn make_city(folder: &Path, size: Size, seed: u64) -> Result<(Deployme
     Ok((deployment, cards))
 }
 
-/// The deployment's terminals, their STANs counting on from a place no earlier run is likely
-/// to have left unused.
-async fn loaders(deployment: &Deployment, count: usize) -> Result<Vec<Loader>> {
+/// The deployment's terminals, each with `stans` trace numbers of its own for this run.
+async fn loaders(deployment: &Deployment, count: usize, stans: u32) -> Result<Vec<Loader>> {
     let known = deployment.store.terminals().await?;
     ensure!(known.len() >= count, "the city has {} terminals, fewer than --terminals {count}", known.len());
-    let now_ms = deployment.clock().now().epoch_ms.unsigned_abs();
-    let first_stan = (now_ms / 10 % u64::from(xingka_terminal::LAST_STAN)) as u32 + 1;
-    let loaders = known.iter().take(count).map(|known| {
+    let mut loaders = Vec::with_capacity(count);
+    for known in known.iter().take(count) {
+        let first_stan = deployment.store.take_stans(known.terminal.id, stans).await?;
         let terminal = line::terminal(known, &deployment.master, first_stan)?;
-        Ok(Loader { terminal, kind: known.terminal.merchant.kind })
-    });
-    loaders.collect()
+        loaders.push(Loader { terminal, kind: known.terminal.merchant.kind });
+    }
+    Ok(loaders)
 }
 
 fn read_cards(file: &Path) -> Result<Vec<Pan>> {

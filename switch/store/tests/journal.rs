@@ -113,6 +113,29 @@ async fn anchors_find_what_the_chain_alone_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_begins_anew_instead_of_growing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path, (0, Hash::genesis(NODE))).await;
+    let log = path.with_extension("db-wal");
+    let mut longest = 0;
+    // Six times what the log may hold before it is copied, without a pause.
+    for number in 0..100 {
+        let ticket = {
+            let mut appender = journal.appender();
+            let answer = vec![number as u8; 1_000_000];
+            let at = Moment { epoch_ms: 0, date: Date(20_000), second_of_day: 0 };
+            let record = Record::SignOff(Box::new(SignOff { terminal: TerminalId(*b"QZ000001"), at, answer }));
+            appender.append(&record).unwrap()
+        };
+        ticket.committed().await.unwrap();
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    journal.close().await.unwrap();
+    assert!(longest < 64_000_000, "the log grew to {longest} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_may_not_wait_than_the_journal_can_promise() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");

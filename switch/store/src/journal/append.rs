@@ -71,6 +71,8 @@ pub(super) struct Shared {
     pub(super) uncopied: AtomicU64,
     /// Wakes the checkpointer.
     pub(super) checkpoint: Notify,
+    /// The checkpointer has copied nearly all of the log: the next commit may begin it anew.
+    pub(super) copied: AtomicBool,
 }
 
 /// The end of the journal: the head of what is being committed, and the open group.
@@ -162,6 +164,7 @@ impl Journal {
             commits: AtomicU64::new(0),
             uncopied: AtomicU64::new(0),
             checkpoint: Notify::new(),
+            copied: AtomicBool::new(false),
         });
         let waiting_on = tokio::runtime::Handle::current();
         let committer = Committer { shared: shared.clone(), path: path.to_owned(), node, waiting_on };

@@ -24,6 +24,9 @@ const GATHER: Duration = Duration::from_millis(1);
 /// The log is copied into the main file when it has grown by so much.
 const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 
+/// What a commit adds to the log beside its records: the pages of index and header it touches.
+const PAGES_BYTES: u64 = 12 * 1024;
+
 /// Between two attempts to write again after a commit has failed.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 
@@ -54,6 +57,9 @@ impl Committer {
     async fn commit_until_closed(&self, file: &mut JournalFile) {
         loop {
             let closing = self.shared.closing.load(Ordering::Acquire);
+            if self.shared.copied.swap(false, Ordering::Relaxed) {
+                self.restart_log(file).await;
+            }
             let group = self.shared.tail().take_group();
             match group {
                 Some((group, batch)) => {
@@ -76,6 +82,14 @@ impl Committer {
         }
     }
 
+    /// What the checkpointer could not copy, because it was written meanwhile, is little. Copied
+    /// between two commits, it lets the log begin anew; without that it would only ever grow.
+    async fn restart_log(&self, file: &mut JournalFile) {
+        if let Err(error) = file.restart_log().await {
+            tracing::warn!(path = %self.path.display(), %error, "the journal's log can't begin anew");
+        }
+    }
+
     /// Writes a group; meanwhile whoever has waited too long is told.
     async fn write(&self, file: &mut JournalFile, group: &Group, hash: Hash, batch: &Batch) -> Result<(), sqlx::Error> {
         let mut write = std::pin::pin!(file.append(group, hash));
@@ -94,7 +108,7 @@ impl Committer {
     async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Arc<Batch>) {
         let (_, former) = self.shared.tail().head;
         let hash = former.next(&group);
-        let bytes = group.records.len() as u64;
+        let bytes = group.records.len() as u64 + PAGES_BYTES;
         match self.write(file, &group, hash, batch).await {
             Ok(()) => {
                 let mut tail = self.shared.tail();
@@ -141,9 +155,12 @@ async fn checkpoint(path: PathBuf, shared: Arc<Shared>) -> Result<(), JournalErr
     loop {
         shared.checkpoint.notified().await;
         shared.uncopied.store(0, Ordering::Relaxed);
-        if let Err(error) = file.checkpoint().await {
-            // The log stays and grows; SQLite's own limit has it copied by a commit in the end.
-            tracing::warn!(path = %path.display(), %error, "the journal's log can't be copied into its file");
+        match file.checkpoint().await {
+            Ok(()) => shared.copied.store(true, Ordering::Relaxed),
+            Err(error) => {
+                // The log stays and grows; SQLite's own limit has it copied by a commit in the end.
+                tracing::warn!(path = %path.display(), %error, "the journal's log can't be copied into its file");
+            }
         }
     }
 }

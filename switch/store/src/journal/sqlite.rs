@@ -83,6 +83,11 @@ impl JournalFile {
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.connection).await.map(drop)
     }
 
+    /// Copies the rest of the log and lets the next commit begin it anew.
+    pub(super) async fn restart_log(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await.map(drop)
+    }
+
     /// Whether a commit of some size goes through again.
     pub(super) async fn probe(&mut self) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin().await?;

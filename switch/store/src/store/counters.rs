@@ -28,12 +28,18 @@ impl Store {
     /// A terminal's next trace number, field 11: from 1 to 999,999 and round again. No two
     /// calls get the same, in whatever process.
     pub async fn next_stan(&self, terminal: TerminalId) -> Result<u32, StoreError> {
+        self.take_stans(terminal, 1).await
+    }
+
+    /// Takes so many trace numbers in a row and returns the first of them.
+    pub async fn take_stans(&self, terminal: TerminalId, count: u32) -> Result<u32, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(
-            "INSERT INTO terminal_counters (terminal_id, stan) VALUES ($1, 1) ON CONFLICT (terminal_id) \
-             DO UPDATE SET stan = terminal_counters.stan % 999999 + 1 RETURNING stan",
+            "INSERT INTO terminal_counters (terminal_id, stan) VALUES ($1, $2) ON CONFLICT (terminal_id) \
+             DO UPDATE SET stan = (terminal_counters.stan + $2 - 1) % 999999 + 1 RETURNING stan",
         );
-        let stan = query.bind(terminal.to_string()).fetch_one(&self.writer).await;
-        Ok(u32::try_from(stan.doing("counting a terminal's trace numbers")?).unwrap_or(1))
+        let last = query.bind(terminal.to_string()).bind(i64::from(count)).fetch_one(&self.writer).await;
+        let last = last.doing("counting a terminal's trace numbers")?;
+        Ok(u32::try_from((last - i64::from(count)).rem_euclid(999_999)).unwrap_or(0) + 1)
     }
 
     /// How many rows each table has.
