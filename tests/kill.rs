@@ -112,12 +112,5 @@ fn fields(frame: &[u8]) -> Told {
     let xingka_wire::frame::Step::Frame(frame, _) = xingka_wire::frame::next_frame(dialects, frame) else {
         panic!("not a frame")
     };
-    let answer = xingka_wire::answer::Answer::decode(&frame).unwrap();
-    Told {
-        code: answer.code.to_string(),
-        amount_fen: answer.fields.number(4),
-        decision_id: answer.integrity.decision_id,
-        benefits: answer.integrity.benefits.iter().collect(),
-        reference: answer.fields.bytes(37).unwrap_or_default().to_vec(),
-    }
+    Told::of(&xingka_wire::answer::Answer::decode(&frame).unwrap())
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use xingka_terminal::{Profile, Sent, Swipe, Terminal, TerminalFault};
+use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
 use xingka_wire::mac::MacAlgorithm;
 use xingka_wire::pan::Pan;
@@ -269,8 +270,12 @@ pub struct Told {
 }
 
 impl Told {
+    /// Checked by the terminal.
     pub fn read(terminal: &Terminal, sent: &Sent, answer: &[u8]) -> Self {
-        let answer = terminal.read(sent, answer).unwrap();
+        Self::of(&terminal.read(sent, answer).unwrap())
+    }
+
+    pub fn of(answer: &Answer<'_>) -> Self {
         Self {
             code: answer.code.to_string(),
             amount_fen: answer.fields.number(4),
