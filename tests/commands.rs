@@ -246,6 +246,11 @@ fn execute(journal: &Path, statement: &str) {
 fn wrong_usage_exits_with_2_and_every_command_has_an_example() {
     assert_eq!(xingka(["swipe".as_ref()]).status.code(), Some(2));
     assert_eq!(xingka(["nonsense".as_ref()]).status.code(), Some(2));
+    assert_eq!(xingka(["load", "--terminals", "0", "--seconds", "1"].map(AsRef::as_ref)).status.code(), Some(2));
+    // A card number with a slip in it is not repeated.
+    let slip = xingka(["swipe", "--terminal", "QZ000001", "--pan", "6299990000000000012x"].map(AsRef::as_ref));
+    assert_eq!(slip.status.code(), Some(2));
+    assert!(!String::from_utf8(slip.stderr).unwrap().contains("629999"));
     for command in
         ["demo", "serve", "init", "import", "export", "swipe", "load", "audit", "explain", "replay", "doctor"]
     {

@@ -80,7 +80,8 @@ fn show(file: &FileReport) {
         "{name:15} {read} read, {loaded} loaded, {unchanged} unchanged, {rejected} rejected, {flagged} flagged"
     ));
     for fault in file.first_faults.iter().take(FAULTS_SHOWN) {
-        eprintln!("{name}, line {}, column {}: {}", fault.line, fault.column, fault.reason);
+        let column = if fault.column.is_empty() { String::new() } else { format!(", column {}", fault.column) };
+        eprintln!("{name}, line {}{column}: {}", fault.line, fault.reason);
     }
     if let Some(rejects) = &file.reject_file {
         eprintln!("nothing of {name} was loaded; all bad rows are in {}", rejects.display());

@@ -13,7 +13,7 @@ use xingka_wire::mac::{MacAlgorithm, UnknownMac};
 use xingka_wire::pan::Pan;
 
 use super::deployment::Deployment;
-use super::{JsonArg, init, output};
+use super::{JsonArg, init, output, wrong_usage};
 use crate::city_maker::{self, Size};
 use crate::line;
 use crate::load::{self, Echo, Loader, Mix, Outcome, Peer, Plan};
@@ -90,9 +90,7 @@ impl From<Outcome> for Report {
 
 impl Load {
     pub async fn run(self) -> Result<ExitCode> {
-        ensure!(self.terminals > 0, "--terminals must be 1 or more");
-        ensure!((0.1..=86_400.0).contains(&self.seconds), "--seconds must be from 0.1 to 86400");
-        ensure!(self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)), "--rate must be from 0.1 to 1000000");
+        self.check_usage();
         let report = match &self.config {
             Some(config) => self.at(config).await?.into(),
             None => self.at_own_city().await?,
@@ -103,6 +101,18 @@ impl Load {
             show(&report);
         }
         Ok(if report.outcome.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn check_usage(&self) {
+        if self.terminals == 0 {
+            wrong_usage("--terminals must be 1 or more");
+        }
+        if !(0.1..=86_400.0).contains(&self.seconds) {
+            wrong_usage("--seconds must be from 0.1 to 86400");
+        }
+        if self.rate.is_some_and(|rate| !(0.1..=1e6).contains(&rate)) {
+            wrong_usage("--rate must be from 0.1 to 1000000");
+        }
     }
 
     fn macs(&self) -> &'static [MacAlgorithm] {

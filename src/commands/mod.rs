@@ -19,7 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Xingka (星卡): the card-and-POS service of a city's integrity card.
 #[derive(Parser)]
@@ -58,6 +59,11 @@ pub struct JsonArg {
     /// Print one JSON object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+/// Ends the program with exit code 2, as clap does for what it finds wrong itself.
+fn wrong_usage(what: &str) -> ! {
+    Cli::command().error(ErrorKind::ValueValidation, what).exit()
 }
 
 impl Cli {

@@ -12,7 +12,7 @@ use xingka_wire::integrity::IntegrityRequest;
 use xingka_wire::pan::Pan;
 
 use super::deployment::Deployment;
-use super::{ConfigArg, JsonArg, output};
+use super::{ConfigArg, JsonArg, output, wrong_usage};
 use crate::line::{self, Line, Seen};
 
 /// Swipe a card at a terminal: signed in, MACed, over TCP
@@ -25,8 +25,8 @@ pub struct Swipe {
     #[arg(long, value_name = "ID")]
     terminal: TerminalId,
     /// The card's number
-    #[arg(long, value_parser = parse_pan)]
-    pan: Pan,
+    #[arg(long)]
+    pan: String,
     /// What there is to pay, in yuan
     #[arg(long, value_name = "YUAN")]
     amount: Option<Fen>,
@@ -45,13 +45,12 @@ pub struct Swipe {
     json: JsonArg,
 }
 
-/// Says nothing of what was typed: it may be a card number with a slip.
-fn parse_pan(text: &str) -> Result<Pan, &'static str> {
-    Pan::from_ascii(text.as_bytes()).ok_or("a card number has up to 19 digits")
-}
-
 impl Swipe {
     pub async fn run(self) -> Result<ExitCode> {
+        // Not left to the argument's parser, which would repeat a card number with a slip in it.
+        let Some(pan) = Pan::from_ascii(self.pan.as_bytes()) else {
+            wrong_usage("what --pan gives is no card number: that has up to 19 digits");
+        };
         let deployment = Deployment::open(&self.config.config).await?;
         let known = deployment.store.terminals().await?;
         let known = known.into_iter().find(|known| known.terminal.id == self.terminal);
@@ -68,7 +67,7 @@ impl Swipe {
         terminal.set_next_stan(next_stan);
         let service = self.service.as_deref().map(str::as_bytes);
         let integrity = IntegrityRequest { service, preview: self.preview, ..IntegrityRequest::default() };
-        let card = Card { integrity, ..Card::of(self.pan.clone()) };
+        let card = Card { integrity, ..Card::of(pan) };
         let seen = line
             .swipe(&mut terminal, |terminal, frame| match (self.amount, known.terminal.merchant.kind) {
                 (Some(amount), _) => terminal.purchase(&card, amount.0, frame),
