@@ -5,11 +5,11 @@ mod support;
 use std::io::{Read, Write};
 
 use sqlx::{Connection, Executor, SqliteConnection};
-use support::{Deployment, Till, Told, pan, read_frame};
+use support::{Deployment, PORTS, Till, Told, pan, read_frame};
 
 fn serve_with(switch: &str) -> (Deployment, support::Serving) {
     let deployment = Deployment::with_city();
-    deployment.configure(&format!("[switch]\nlisten = \"127.0.0.1:0\"\n{switch}"));
+    deployment.configure(&format!("{PORTS}{switch}"));
     let serving = deployment.serve();
     (deployment, serving)
 }
@@ -28,17 +28,43 @@ fn a_silent_connection_is_closed_and_others_are_not() {
     assert_eq!(till.ask(&sent, &frame).code, "00");
 }
 
+/// A till that has swiped once: its connection is proven.
+fn proven(serving: &support::Serving, index: usize) -> Till {
+    let mut till = Till::signed_in(serving.address, index);
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    assert_eq!(till.ask(&sent, &frame).code, "00");
+    till
+}
+
 #[test]
 fn more_connections_than_may_be_are_closed_at_once() {
     let (_deployment, serving) = serve_with("max_connections = 2\n");
-    let mut till = Till::signed_in(serving.address, 0);
-    let second = support::connect(serving.address);
+    let mut tills = [proven(&serving, 0), proven(&serving, 1)];
     let mut third = support::connect(serving.address);
     let mut rest = Vec::new();
     assert_eq!(third.read_to_end(&mut rest).unwrap(), 0);
+    for till in &mut tills {
+        let (sent, frame) = till.purchase(&pan(1), 100);
+        assert_eq!(till.ask(&sent, &frame).code, "00");
+    }
+    assert!(serving.metric("xingka_connections_ended_total{by=\"refused\"}") >= 1.0);
+}
+
+#[test]
+fn who_opens_connections_and_leaves_them_makes_room_for_terminals() {
+    let (_deployment, serving) = serve_with("max_connections = 20\n");
+    let mut till = proven(&serving, 0);
+    let mut left: Vec<_> = (0..19).map(|_| support::connect(serving.address)).collect();
+    // They have a moment to prove themselves; a terminal that comes meanwhile tries again.
+    let mut tries = (0..1_000_000).map(|_| support::try_sign_in(serving.address, 1));
+    let mut newcomer = tries.find_map(Result::ok).unwrap();
+    let (sent, frame) = newcomer.purchase(&pan(1), 100);
+    assert_eq!(newcomer.ask(&sent, &frame).code, "00");
+    let mut rest = Vec::new();
+    assert_eq!(left[0].read_to_end(&mut rest).unwrap(), 0, "the one who came first was put out");
     let (sent, frame) = till.purchase(&pan(1), 100);
-    assert_eq!(till.ask(&sent, &frame).code, "00");
-    drop(second);
+    assert_eq!(till.ask(&sent, &frame).code, "00", "who is proven stays");
+    assert!(serving.metric("xingka_newcomers_put_out_total") >= 1.0);
 }
 
 #[test]

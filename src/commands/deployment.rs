@@ -59,6 +59,7 @@ impl Deployment {
             max_connections: self.config.max_connections,
             idle_timeout: self.config.idle_timeout,
             answer_deadline: self.config.answer_deadline,
+            limits: self.config.limits,
         };
         Ok(Service::start(settings, self.store, self.master, self.card_hasher).await?)
     }

@@ -1,5 +1,6 @@
 //! `xingka doctor`: checks a deployment and says what to do.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
-use crate::config::Config;
+use crate::config::{ApiAddress, Config};
 use crate::line::Line;
 
 /// Check configuration, keys, store, journal, clock and port, and say what to do
@@ -75,6 +76,7 @@ impl Doctor {
             }
         }
         checks.push(Check::new("switch", port(&config).await));
+        checks.push(Check::new("api", api_port(&config).await));
         checks
     }
 }
@@ -130,10 +132,21 @@ async fn port(config: &Config) -> Result<String> {
     if Line::connect(address).await.is_ok() {
         return Ok(format!("something answers at {address}"));
     }
+    free(address, "switch.listen").await
+}
+
+/// As for the switch: a port that a running node has is as it should be.
+async fn api_port(config: &Config) -> Result<String> {
+    let (ApiAddress::Default(address) | ApiAddress::Set(address)) = config.api;
+    if Line::connect(address).await.is_ok() {
+        return Ok(format!("something answers at {address}"));
+    }
+    free(address, "api.listen").await
+}
+
+async fn free(address: SocketAddr, key: &str) -> Result<String> {
     match tokio::net::TcpListener::bind(address).await {
         Ok(_) => Ok(format!("{address} is free; nothing serves there now")),
-        Err(error) => {
-            bail!("{address} can't be listened on: {error}; choose another with `switch.listen`")
-        }
+        Err(error) => bail!("{address} can't be listened on: {error}; choose another with `{key}`"),
     }
 }

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use xingka_api::{Api, operations};
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
+use crate::config::ApiAddress;
 
 /// Run the service until SIGTERM
 #[derive(Args)]
@@ -51,16 +54,40 @@ impl Serve {
         // Before the node answers: a signal that comes early is not lost.
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-        let node = Deployment::open(&self.config.config).await?.start().await?;
-        eprintln!("ready switch={} api=-", node.address());
+        let deployment = Deployment::open(&self.config.config).await?;
+        let listener = listen(deployment.config.api).await?;
+        let node = deployment.start().await?;
+        let api = listener.map(|listener| Api::start(listener, operations::routes(node.health()))).transpose()?;
+        let address = api.as_ref().map(Api::address);
+        let shown = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        eprintln!("ready switch={} api={shown}", node.address());
         if self.json.json {
-            output::json(&json!({ "switch": node.address(), "api": null }))?;
+            output::json(&json!({ "switch": node.address(), "api": address }))?;
         }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        if let Some(api) = api {
+            api.stop().await;
+        }
         node.stop().await?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The API's port. One that nobody chose may be somebody else's: swipes are answered
+/// without it, and the log and the ready line say so.
+async fn listen(address: ApiAddress) -> Result<Option<TcpListener>> {
+    let (ApiAddress::Default(wanted) | ApiAddress::Set(wanted)) = address;
+    match (TcpListener::bind(wanted).await, address) {
+        (Ok(listener), _) => Ok(Some(listener)),
+        (Err(error), ApiAddress::Default(_)) => {
+            tracing::warn!(%error, "the API can't listen on {wanted}, so there is none; choose an address with `api.listen`");
+            Ok(None)
+        }
+        (Err(error), ApiAddress::Set(_)) => {
+            Err(error).with_context(|| format!("can't listen on {wanted}; choose another address with `api.listen`"))
+        }
     }
 }

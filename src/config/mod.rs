@@ -7,6 +7,7 @@
 mod keys;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use config::{Config as Layers, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use xingka_core::pan::CardHasher;
+use xingka_server::LimitSettings;
 use xingka_store::journal::Durability;
 use xingka_store::vault::MasterKey;
 
@@ -31,6 +33,23 @@ struct Settings {
     switch: SwitchSettings,
     journal: JournalSettings,
     keys: KeySettings,
+    api: ApiSettings,
+    limits: LimitsSettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ApiSettings {
+    listen: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct LimitsSettings {
+    address_per_s: u32,
+    terminal_per_s: u32,
+    merchant_per_s: u32,
+    sign_in_per_s: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +90,33 @@ impl Default for Settings {
             switch: SwitchSettings::default(),
             journal: JournalSettings::default(),
             keys: KeySettings::default(),
+            api: ApiSettings::default(),
+            limits: LimitsSettings::default(),
+        }
+    }
+}
+
+impl Default for LimitsSettings {
+    fn default() -> Self {
+        let LimitSettings { address_per_s, terminal_per_s, merchant_per_s, sign_in_per_s } = LimitSettings::default();
+        let number = |limit: Option<NonZeroU32>| limit.map_or(0, NonZeroU32::get);
+        Self {
+            address_per_s: number(address_per_s),
+            terminal_per_s: number(terminal_per_s),
+            merchant_per_s: number(merchant_per_s),
+            sign_in_per_s: number(sign_in_per_s),
+        }
+    }
+}
+
+impl LimitsSettings {
+    /// 0 is no limit.
+    fn check(&self) -> LimitSettings {
+        LimitSettings {
+            address_per_s: NonZeroU32::new(self.address_per_s),
+            terminal_per_s: NonZeroU32::new(self.terminal_per_s),
+            merchant_per_s: NonZeroU32::new(self.merchant_per_s),
+            sign_in_per_s: NonZeroU32::new(self.sign_in_per_s),
         }
     }
 }
@@ -119,8 +165,21 @@ pub struct Config {
     pub answer_deadline: Duration,
     /// When an answer may leave.
     pub durability: Durability,
+    /// Everybody's share of the switch.
+    pub limits: LimitSettings,
+    /// Where the API listens.
+    pub api: ApiAddress,
     master: KeySource,
     card_hash: KeySource,
+}
+
+/// Where the API listens.
+#[derive(Debug, Clone, Copy)]
+pub enum ApiAddress {
+    /// Where nothing is set. Another program may have the port: the switch then runs without.
+    Default(SocketAddr),
+    /// Where somebody said.
+    Set(SocketAddr),
 }
 
 /// Where a key is to be found.
@@ -193,11 +252,7 @@ impl Settings {
             file: file.to_owned(),
             zone: zone(&self.timezone)?,
             store_url: store_url(self.store.url.as_deref(), folder, &data_dir)?,
-            listen: self
-                .switch
-                .listen
-                .parse()
-                .map_err(|_| bad("switch.listen", &self.switch.listen, "an address and port such as 127.0.0.1:8583"))?,
+            listen: address("switch.listen", &self.switch.listen)?,
             max_connections: at_least_one("switch.max_connections", self.switch.max_connections as u64)? as usize,
             idle_timeout: Duration::from_secs(at_least_one("switch.idle_timeout_s", self.switch.idle_timeout_s)?),
             answer_deadline: Duration::from_millis(at_least_one(
@@ -205,6 +260,8 @@ impl Settings {
                 self.switch.answer_deadline_ms,
             )?),
             durability: self.journal.durability()?,
+            limits: self.limits.check(),
+            api: api_address(self.api.listen.as_deref())?,
             master: KeySource::parse("keys.master", &self.keys.master, folder)?,
             card_hash: KeySource::parse("keys.card_hash", &self.keys.card_hash, folder)?,
             data_dir,
@@ -223,6 +280,17 @@ impl JournalSettings {
             }
             (other, _) => Err(bad("journal.durability", other, "\"before-answer\" or \"interval\"")),
         }
+    }
+}
+
+fn address(key: &str, text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| bad(key, text, "an address and port such as 127.0.0.1:8583"))
+}
+
+fn api_address(listen: Option<&str>) -> Result<ApiAddress> {
+    match listen {
+        Some(listen) => address("api.listen", listen).map(ApiAddress::Set),
+        None => Ok(ApiAddress::Default(SocketAddr::from(([127, 0, 0, 1], 8080)))),
     }
 }
 

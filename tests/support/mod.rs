@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -33,6 +33,9 @@ pub fn with_check_digit(digits: &str) -> String {
     let mut candidates = (0..10).map(|check| format!("{digits}{check}"));
     candidates.find(|pan| xingka_core::pan::luhn_ok(pan.as_bytes())).unwrap()
 }
+
+/// A configuration with ports that nobody else has.
+pub const PORTS: &str = "[api]\nlisten = \"127.0.0.1:0\"\n[switch]\nlisten = \"127.0.0.1:0\"\n";
 
 /// The index of the terminal with GBK.
 pub const GBK: usize = 8;
@@ -99,7 +102,7 @@ impl Deployment {
         let deployment = Self { folder };
         let made = xingka(["init".as_ref(), deployment.dir().as_os_str()]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        deployment.configure("[switch]\nlisten = \"127.0.0.1:0\"\n");
+        deployment.configure(PORTS);
         deployment
     }
 
@@ -161,6 +164,8 @@ pub fn xingka<'a>(args: impl IntoIterator<Item = &'a std::ffi::OsStr>) -> Output
 pub struct Serving {
     pub child: Child,
     pub address: SocketAddr,
+    /// Where its API is, if it has one.
+    pub api: Option<SocketAddr>,
     log: Receiver<String>,
 }
 
@@ -175,11 +180,34 @@ impl Serving {
             let line = log.recv().unwrap_or_else(|_| panic!("it ended before it was ready: {before:#?}"));
             if let Some(rest) = line.strip_prefix("ready switch=") {
                 let (address, api) = rest.split_once(" api=").unwrap();
-                assert_eq!(api, "-");
-                return Self { child, address: address.parse().unwrap(), log };
+                return Self { child, address: address.parse().unwrap(), api: api.parse().ok(), log };
             }
             before.push(line);
         }
+    }
+
+    /// What `GET` answers: the status and the body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = connect(self.api.unwrap());
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// A metric's value, by its name with labels as `/metrics` writes it.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics");
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        lines.next().unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// The process's resident memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
     /// SIGTERM, as an operator stops it; its exit code and what it logged.
@@ -286,6 +314,17 @@ impl Told {
     }
 }
 
+/// A till, signed in, where the switch lets it.
+pub fn try_sign_in(address: SocketAddr, index: usize) -> io::Result<Till> {
+    let mut till = Till::connect(address, index);
+    let mut frame = [0; 512];
+    let sent = till.terminal.sign_in(&mut frame).unwrap();
+    till.stream.write_all(&frame[..sent.length])?;
+    let answer = read_frame(&mut till.stream)?;
+    till.terminal.signed_in(&sent, &answer).unwrap();
+    Ok(till)
+}
+
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     // A test that waits for what never comes fails instead of hanging.
@@ -300,7 +339,7 @@ pub fn exchange(stream: &mut TcpStream, frame: &[u8]) -> Vec<u8> {
     read_frame(stream).unwrap()
 }
 
-pub fn read_frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+pub fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut frame = vec![0; 2 + usize::from(u16::from_be_bytes(length))];

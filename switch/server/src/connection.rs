@@ -16,8 +16,9 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
-use xingka_wire::frame::{Step, next_frame};
+use xingka_wire::frame::{FrameFault, Step, next_frame};
 
+use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::outgoing::Outgoing;
 
@@ -45,6 +46,8 @@ pub(crate) enum Ended {
     TooSlow,
     /// Too much that isn't a frame.
     Unframed,
+    /// More than its address's share, and nothing authentic yet.
+    Limited,
     /// The network failed.
     Io(io::Error),
 }
@@ -58,6 +61,7 @@ impl From<io::Error> for Ended {
 pub(crate) struct Connection {
     node: Arc<Node>,
     stream: Arc<TcpStream>,
+    peer: Peer,
     inbox: Inbox,
     outgoing: VecDeque<Outgoing>,
     last_heard: Instant,
@@ -68,10 +72,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(node: Arc<Node>, stream: Arc<TcpStream>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, stream: Arc<TcpStream>, peer: Peer) -> Self {
         let last_heard = Instant::now();
         let alarm = Box::pin(sleep_until(last_heard + node.settings.idle_timeout));
-        Self { node, stream, inbox: Inbox::new(), outgoing: VecDeque::new(), last_heard, alarm }
+        Self { node, stream, peer, inbox: Inbox::new(), outgoing: VecDeque::new(), last_heard, alarm }
     }
 
     /// Serves until the peer goes, misbehaves, or the node stops.
@@ -131,11 +135,13 @@ impl Connection {
         while self.outgoing.len() < MAX_OUTGOING {
             match next_frame(DIALECTS, self.inbox.unread()) {
                 Step::Frame(frame, consumed) => {
-                    let outgoing = self.node.answer(&frame, self.last_heard);
-                    self.outgoing.push_back(outgoing);
+                    match self.node.answer(&frame, self.last_heard, &self.peer) {
+                        Outgoing::HangUp => return Err(Ended::Limited),
+                        outgoing => self.outgoing.push_back(outgoing),
+                    }
                     self.inbox.consume(consumed);
                 }
-                Step::Dropped { skip, .. } => self.drop_frame(skip)?,
+                Step::Dropped { fault, skip } => self.drop_frame(fault, skip)?,
                 Step::NeedMore { .. } => break,
             }
         }
@@ -143,11 +149,15 @@ impl Connection {
         Ok(())
     }
 
-    fn drop_frame(&mut self, skip: usize) -> Result<(), Ended> {
-        self.node.counters.frames_dropped.up();
+    fn drop_frame(&mut self, fault: FrameFault, skip: usize) -> Result<(), Ended> {
+        self.node.metrics.dropped.count(fault);
         self.inbox.dropped += 1;
         if self.inbox.dropped >= MAX_DROPPED_FRAMES {
             return Err(Ended::Unframed);
+        }
+        let within = self.node.limits.noise(self.peer.address, &self.node.metrics.limited);
+        if within.is_err() && !self.peer.is_proven() {
+            return Err(Ended::Limited);
         }
         self.inbox.consume(skip);
         Ok(())

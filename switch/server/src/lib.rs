@@ -8,7 +8,8 @@
 //! * `node`: what all connections share.
 //! * `rebuild`: a node's memory, from its journal.
 //! * `security`: the one door for keys.
-//! * [`clock`], [`counters`].
+//! * `limits`, `newcomers`: nobody takes more than a share, nobody keeps others out.
+//! * [`clock`], `metrics`, [`Health`].
 //!
 //! Decisions are made in `xingka-core`, bytes are read in `xingka-wire`; nothing here
 //! knows a rule or a field.
@@ -22,8 +23,13 @@ mod rebuild;
 mod security;
 mod settings;
 pub mod clock;
-pub mod counters;
+mod limits;
+mod newcomers;
+mod metrics;
+mod health;
 
 pub use clock::Clock;
+pub use health::Health;
+pub use limits::LimitSettings;
 pub use service::{Service, ServiceError};
 pub use settings::Settings;

@@ -14,7 +14,9 @@ use xingka_store::City;
 use xingka_store::journal::{Journal, JournalError, JournalReader};
 
 use crate::clock::Clock;
-use crate::counters::Counters;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::newcomers::Newcomers;
 use crate::rebuild::{Memory, Sessions};
 use crate::security::SecurityModule;
 use crate::settings::Settings;
@@ -27,7 +29,9 @@ pub(crate) struct Node {
     pub(crate) journal: Journal,
     pub(crate) hasher: CardHasher,
     pub(crate) security: SecurityModule,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
+    pub(crate) newcomers: Arc<Newcomers>,
     /// Held while a request is decided and put into the journal, so that the journal's
     /// order is the order in which decisions saw each other's effects.
     ledger: Mutex<Ledger>,
@@ -50,6 +54,7 @@ impl Node {
         let clock = Clock::new(settings.zone.clone());
         // Counted on from the clock, so that a restart doesn't begin again.
         let unrecorded = AtomicU64::new(clock.now().epoch_ms.unsigned_abs() / 100);
+        let limits = Limits::new(settings.limits);
         let (journal, reader) = journal;
         Arc::new(Self {
             settings,
@@ -58,7 +63,9 @@ impl Node {
             journal,
             hasher,
             security,
-            counters: Counters::default(),
+            metrics: Metrics::new(),
+            limits,
+            newcomers: Arc::default(),
             ledger: Mutex::new(memory.ledger),
             sessions: RwLock::new(memory.sessions),
             reader: tokio::sync::Mutex::new(reader),

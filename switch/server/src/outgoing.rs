@@ -27,6 +27,8 @@ pub(crate) enum Outgoing {
     Repeat { sequence: u64, ticket: Option<Ticket>, envelope: Envelope },
     /// Nothing can be said.
     Nothing,
+    /// Nothing more is said to this peer.
+    HangUp,
 }
 
 /// What an answer needs to be sealed once its record is there.
@@ -71,7 +73,7 @@ impl Outgoing {
         match self {
             Self::Recorded { ticket, .. } => Some(ticket),
             Self::Repeat { ticket, .. } => ticket.as_ref(),
-            Self::Ready(_) | Self::Nothing => None,
+            Self::Ready(_) | Self::Nothing | Self::HangUp => None,
         }
     }
 }
@@ -81,9 +83,8 @@ impl Node {
     pub(crate) async fn respond(&self, outgoing: Outgoing, bytes: &mut Vec<u8>) {
         let (recorded, envelope) = match outgoing {
             Outgoing::Ready(frame) => return self.send(&frame, bytes),
-            Outgoing::Nothing => return,
+            Outgoing::Nothing | Outgoing::HangUp => return,
             Outgoing::Recorded { ticket, pending, envelope } => {
-                self.counters.recorded.up();
                 let receipt = ticket.outcome().and_then(Result::ok);
                 (receipt.and_then(|receipt| pending.committed(receipt)), envelope)
             }
@@ -98,14 +99,13 @@ impl Node {
         match sealed {
             Some(frame) => self.send(&frame, bytes),
             None => {
-                self.counters.unrecorded.up();
+                self.metrics.unrecorded.increment(1);
                 self.send(&self.malfunction(&envelope), bytes);
             }
         }
     }
 
     fn send(&self, frame: &[u8], bytes: &mut Vec<u8>) {
-        self.counters.answered.up();
         bytes.extend_from_slice(frame);
     }
 

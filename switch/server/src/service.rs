@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{self, JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
 use xingka_store::journal::{Durability, Journal, JournalError, JournalReader};
@@ -22,6 +22,8 @@ use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store, StoreError};
 
 use crate::connection::{Connection, Ended, end_input};
+use crate::health::Health;
+use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
@@ -34,6 +36,9 @@ const CATCH_UP_EVERY: Duration = Duration::from_millis(200);
 /// How often the journal's head is anchored, where it moved: what is tampered with behind the
 /// newest anchor can't be told from honest records.
 const ANCHOR_EVERY: Duration = Duration::from_secs(30);
+
+/// How often shares that are whole again are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// How long connections have to take their last answers when the node stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(6);
@@ -125,6 +130,11 @@ impl Service {
         self.address
     }
 
+    /// How it is, for those who watch it.
+    pub fn health(&self) -> Health {
+        Health::of(&self.node)
+    }
+
     /// Commits of the journal so far.
     pub fn commits(&self) -> u64 {
         self.node.journal.commits()
@@ -139,7 +149,7 @@ impl Service {
         node.journal.flush().await;
         anchors.anchor().await?;
         keeping.shutdown().await;
-        tracing::info!("stopped: {}", node.counters);
+        tracing::info!("stopped");
         drop(anchors);
         match Arc::try_unwrap(node) {
             Ok(node) => Ok(node.close().await?),
@@ -193,6 +203,11 @@ fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> 
         }
     }));
     keeping.spawn(recover(for_recovery));
+    let for_limits = node.clone();
+    keeping.spawn(every(FORGET_EVERY, move || {
+        for_limits.limits.forget_idle();
+        ready(())
+    }));
     keeping
 }
 
@@ -269,7 +284,7 @@ async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot::Receiver<
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connections.admit(&node, stream, &room),
+                Ok((stream, from)) => connections.admit(&node, stream, from.ip(), &room),
                 // Out of descriptors, say: wait for some to come back.
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
@@ -286,11 +301,14 @@ async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot::Receiver<
 }
 
 impl Connections {
-    fn admit(&mut self, node: &Arc<Node>, stream: TcpStream, room: &Arc<Semaphore>) {
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            node.counters.connections_refused.up();
-            return;
-        };
+    fn admit(&mut self, node: &Arc<Node>, stream: TcpStream, from: IpAddr, room: &Arc<Semaphore>) {
+        let place = room.clone().try_acquire_owned().ok();
+        if place.is_none() {
+            if !node.newcomers.put_out_oldest(Instant::now()) {
+                return node.metrics.ended.refused.increment(1);
+            }
+            node.metrics.put_out.increment(1);
+        }
         // Answers are written whole; waiting for more to send would only make them late.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it began");
@@ -298,7 +316,18 @@ impl Connections {
         }
         let stream = Arc::new(stream);
         let weak = Arc::downgrade(&stream);
-        let task = self.tasks.spawn(serve(node.clone(), stream, place));
+        let peer = Peer::new(from, node.newcomers.enter(&stream));
+        let (node, room) = (node.clone(), room.clone());
+        let task = self.tasks.spawn(async move {
+            // Whoever was put out is about to leave a place.
+            let place = match place {
+                Some(place) => Ok(place),
+                None => room.acquire_owned().await,
+            };
+            if let Ok(_place) = place {
+                serve(node, stream, peer).await;
+            }
+        });
         self.streams.insert(task.id(), weak);
     }
 
@@ -323,13 +352,18 @@ impl Connections {
     }
 }
 
-async fn serve(node: Arc<Node>, stream: Arc<TcpStream>, _place: OwnedSemaphorePermit) {
-    node.counters.connections.up();
-    match Connection::new(node.clone(), stream).serve().await {
-        Ended::Closed => {}
-        Ended::TooSlow => node.counters.connections_too_slow.up(),
-        Ended::Unframed => node.counters.connections_unframed.up(),
-        Ended::Io(error) => tracing::debug!(%error, "a connection broke"),
+async fn serve(node: Arc<Node>, stream: Arc<TcpStream>, peer: Peer) {
+    node.metrics.connections.increment(1);
+    let ended = &node.metrics.ended;
+    match Connection::new(node.clone(), stream, peer).serve().await {
+        Ended::Closed => ended.closed.increment(1),
+        Ended::TooSlow => ended.too_slow.increment(1),
+        Ended::Unframed => ended.unframed.increment(1),
+        Ended::Limited => ended.limited.increment(1),
+        Ended::Io(error) => {
+            ended.broken.increment(1);
+            tracing::debug!(%error, "a connection broke");
+        }
     }
-    node.counters.connections.gauge_down();
+    node.metrics.connections.decrement(1);
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use xingka_store::journal::Durability;
 
+use crate::limits::LimitSettings;
+
 /// What a node is told to be.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -20,10 +22,13 @@ pub struct Settings {
     pub durability: Durability,
     /// The zone of days and hours.
     pub zone: TimeZone,
-    /// Connections at a time; more are closed at once.
+    /// Connections at a time. Past that a newcomer makes room for the next one, see
+    /// [`crate::newcomers`]; where there is none, the next one is closed at once.
     pub max_connections: usize,
     /// After which a silent connection is closed.
     pub idle_timeout: Duration,
     /// From a request's arrival to the decision, and to its answer.
     pub answer_deadline: Duration,
+    /// Everybody's share.
+    pub limits: LimitSettings,
 }

@@ -30,50 +30,77 @@ use xingka_wire::messages::{Request, SignIn};
 use xingka_wire::mti::Head;
 use xingka_wire::{Malformed, Message, decode};
 
+use crate::limits::OverLimit;
+use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::outgoing::{Envelope, Outgoing};
 
-/// A request that gets an answer without a record.
-struct Unrecorded {
-    refusal: Refusal,
-    key: Option<Arc<SessionKey>>,
+/// A request that gets no record, and what its answer is sealed with.
+enum Unrecorded {
+    /// It is what it says, but can't be served.
+    Refused(Refusal, Option<Arc<SessionKey>>),
+    /// Anybody could have sent it: charged to the address it came from.
+    Noise(Refusal, Option<Arc<SessionKey>>),
+    /// More than the address's share.
+    OverLimit,
 }
 
 impl From<Refused> for Unrecorded {
     fn from(Refused { refusal, key }: Refused) -> Self {
-        Self { refusal, key }
+        Self::Noise(refusal, key)
+    }
+}
+
+impl From<OverLimit> for Unrecorded {
+    fn from(OverLimit: OverLimit) -> Self {
+        Self::OverLimit
     }
 }
 
 impl Unrecorded {
     fn new(refusal: Refusal, key: &Arc<SessionKey>) -> Self {
-        Self { refusal, key: Some(key.clone()) }
+        Self::Refused(refusal, Some(key.clone()))
     }
 }
 
 impl Node {
     /// Takes one frame to its answer.
-    pub(crate) fn answer(&self, frame: &Frame<'_>, arrived: Instant) -> Outgoing {
+    pub(crate) fn answer(&self, frame: &Frame<'_>, arrived: Instant, peer: &Peer) -> Outgoing {
         let message = match decode(frame) {
             Ok(message) => message,
-            Err(malformed) => return self.refuse_malformed(&malformed),
+            Err(malformed) => return self.refuse_malformed(&malformed, peer),
         };
         let (mti, head, fields) = (message.mti, message.head, message.fields);
         let asked = RequestView { mti, fields: &fields };
         let handled = if message.request.is_housekeeping() {
-            self.housekeeping(message, frame)
+            self.housekeeping(message, frame, peer)
         } else {
-            self.transaction(message, frame, arrived)
+            self.transaction(message, frame, arrived, peer)
         };
-        handled.unwrap_or_else(|Unrecorded { refusal, key }| self.refuse(asked, head, refusal, key.as_deref()))
+        match handled {
+            Ok(outgoing) => outgoing,
+            Err(Unrecorded::Refused(refusal, key)) => self.refuse(asked, head, refusal, key.as_deref()),
+            Err(Unrecorded::Noise(refusal, key)) => self.noise(asked, head, (refusal, key.as_deref()), peer),
+            Err(Unrecorded::OverLimit) => self.over_limit(asked, head, None, peer),
+        }
     }
 
     /// A message with a MAC.
-    fn transaction(&self, message: Message<'_>, frame: &Frame<'_>, arrived: Instant) -> Result<Outgoing, Unrecorded> {
+    fn transaction(
+        &self,
+        message: Message<'_>,
+        frame: &Frame<'_>,
+        arrived: Instant,
+        peer: &Peer,
+    ) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let deadline = arrived + self.settings.answer_deadline;
         let authentic = self.authenticate(message, now)?;
         let key = authentic.key().clone();
+        peer.prove();
+        let (terminal, limited) = (authentic.terminal(), &self.metrics.limited);
+        let within = self.limits.authentic(&terminal.id, &terminal.merchant.id, limited);
+        within.map_err(|OverLimit| Unrecorded::new(Refusal::Malfunction, &key))?;
         let facts = Outside::gather(self, authentic.message());
         let asked = authentic.asked(&self.hasher);
 
@@ -92,7 +119,7 @@ impl Node {
         let broken = |_| Unrecorded::new(Refusal::Malfunction, &key);
         journal.ready().map_err(|_| broken(()))?;
         let prepared = match (facts, &admitted.authentic().message().request) {
-            (Some(outside), _) => outside.decide(&admitted, &ledger, now, &journal, self.settings.node),
+            (Some(outside), _) => outside.decide(&admitted, &ledger, now, &journal, self),
             (None, Request::Reversal(_)) => self.reverse(&admitted, &ledger, now, &journal),
             (None, _) => return Err(Unrecorded::new(Refusal::NotServed, &key)),
         };
@@ -125,18 +152,19 @@ impl Node {
         now: Moment,
         journal: &Appender<'_>,
     ) -> Result<Prepared, EncodeFault> {
-        self.counters.reversed.up();
+        self.metrics.reversals.increment(1);
         record_reversal(admitted, now, ledger.originals(&admitted.asked().key), journal.next_sequence())
     }
 
     fn repeat(&self, sequence: u64, envelope: Envelope) -> Outgoing {
-        self.counters.repeats.up();
+        self.metrics.repeats.increment(1);
         let ticket = self.journal.appender().ticket(sequence);
         Outgoing::Repeat { sequence, ticket, envelope }
     }
 
     /// 08xx: no MAC, no repeats, no batch.
-    fn housekeeping(&self, message: Message<'_>, frame: &Frame<'_>) -> Result<Outgoing, Unrecorded> {
+    fn housekeeping(&self, message: Message<'_>, frame: &Frame<'_>, peer: &Peer) -> Result<Outgoing, Unrecorded> {
+        self.limits.housekeeping(peer.address, &self.metrics.limited)?;
         let id = TerminalId(message.request.origin().terminal);
         let request = message.request.clone();
         let identified = identify(message, self.terminal(&id))?;
@@ -153,8 +181,9 @@ impl Node {
         sign_in: &SignIn,
         frame: &Frame<'_>,
     ) -> Result<Outgoing, Unrecorded> {
-        let refused = |refusal| Unrecorded { refusal, key: None };
+        let refused = |refusal| Unrecorded::Refused(refusal, None);
         let id = identified.terminal().id;
+        self.limits.sign_in(&id, &self.metrics.limited)?;
         let known = self.city.terminal(&id).ok_or(refused(Refusal::UnknownTerminal))?;
         if sign_in.layout.mac_key_bytes(known.terminal.mac).is_none() {
             return Err(refused(Refusal::NotPermitted));
@@ -169,7 +198,7 @@ impl Node {
         let batch = ledger.open_batch(id);
         let outgoing = self.record(frame, |sequence| record_sign_in(identified, now, batch, keys, sequence))?;
         self.signed_in(id, session_key);
-        self.counters.signed_in.up();
+        self.metrics.sign_ins.increment(1);
         Ok(outgoing)
     }
 
@@ -177,6 +206,7 @@ impl Node {
         let now = self.clock.now();
         let _ledger = self.ledger();
         let outgoing = self.record(frame, |sequence| record_sign_off(identified, now, sequence))?;
+        self.metrics.sign_offs.increment(1);
         self.signed_off(identified.terminal().id);
         Ok(outgoing)
     }
@@ -187,7 +217,7 @@ impl Node {
         frame: &Frame<'_>,
         prepare: impl FnOnce(u64) -> Result<Prepared, EncodeFault>,
     ) -> Result<Outgoing, Unrecorded> {
-        let broken = Unrecorded { refusal: Refusal::Malfunction, key: None };
+        let broken = Unrecorded::Refused(Refusal::Malfunction, None);
         let mut journal = self.journal.appender();
         let Ok((record, pending)) = prepare(journal.next_sequence()) else {
             return Err(broken);
@@ -200,17 +230,18 @@ impl Node {
     }
 
     fn echo(&self, message: &Message<'_>) -> Outgoing {
+        self.metrics.echoes.increment(1);
         let asked = RequestView { mti: message.mti, fields: &message.fields };
         self.ready(echo(asked, message.head, self.unrecorded_stamp()))
     }
 
-    fn refuse_malformed(&self, malformed: &Malformed<'_>) -> Outgoing {
+    fn refuse_malformed(&self, malformed: &Malformed<'_>, peer: &Peer) -> Outgoing {
         let Malformed { head, mti, fields, fault } = malformed;
         let unknown = fault.code() == ResponseCode::UNKNOWN_MESSAGE;
         let refusal = if unknown { Refusal::UnknownMessage } else { Refusal::Format };
         tracing::debug!(mti = %mti, %fault, "refused");
         let key = self.key_for_malformed(mti.0, fields);
-        self.refuse(RequestView { mti: *mti, fields }, *head, refusal, key.as_deref())
+        self.noise(RequestView { mti: *mti, fields }, *head, (refusal, key.as_deref()), peer)
     }
 
     /// The newest key of the terminal that sent it, where that could be read; housekeeping
@@ -221,8 +252,31 @@ impl Node {
         Some(self.session(&terminal)?.newest().clone())
     }
 
+    /// Refuses what anybody could have sent.
+    fn noise(
+        &self,
+        asked: RequestView<'_, '_>,
+        head: Head,
+        (refusal, key): (Refusal, Option<&SessionKey>),
+        peer: &Peer,
+    ) -> Outgoing {
+        match self.limits.noise(peer.address, &self.metrics.limited) {
+            Ok(()) => self.refuse(asked, head, refusal, key),
+            Err(OverLimit) => self.over_limit(asked, head, key, peer),
+        }
+    }
+
+    /// A stranger who sends too much is left; a terminal that proved itself on this line may
+    /// only share its address with one, and is told to try again.
+    fn over_limit(&self, asked: RequestView<'_, '_>, head: Head, key: Option<&SessionKey>, peer: &Peer) -> Outgoing {
+        if !peer.is_proven() {
+            return Outgoing::HangUp;
+        }
+        self.refuse(asked, head, Refusal::Malfunction, key)
+    }
+
     fn refuse(&self, asked: RequestView<'_, '_>, head: Head, refusal: Refusal, key: Option<&SessionKey>) -> Outgoing {
-        self.counters.refused.up();
+        self.metrics.refused(refusal);
         self.ready(refuse(asked, head, refusal, self.unrecorded_stamp(), key))
     }
 
@@ -275,7 +329,7 @@ impl Outside {
         ledger: &Ledger,
         now: Moment,
         journal: &Appender<'_>,
-        node: u16,
+        node: &Node,
     ) -> Result<Prepared, EncodeFault> {
         let Self { ask, mut facts, rules } = self;
         facts.reversed_before = ledger.reversed_before(&admitted.asked().key);
@@ -284,8 +338,10 @@ impl Outside {
             facts.counts = ledger.counts(card.holder_no, limited, now.date);
         }
         let verdict = decide(&ask, &facts, &rules, now);
+        node.metrics.swipes.increment(1);
+        node.metrics.decided(verdict.outcome);
         let sequence = journal.next_sequence();
-        let id = DecisionId::new(now.epoch_ms, node, sequence);
+        let id = DecisionId::new(now.epoch_ms, node.settings.node, sequence);
         record_swipe(admitted, Capsule { id, at: now, rules: rules.version(), ask, facts }, verdict, sequence)
     }
 }

@@ -1,0 +1,112 @@
+//! Connections on which nothing has been authentic yet.
+//!
+//! Whoever opens connections and leaves them must not keep terminals out: when as many are
+//! open as may be, the newcomer that has waited longest makes room for the next one, if it
+//! has had [`GRACE`] to prove itself. A connection that has carried one authentic request is
+//! never put out this way.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Time enough to sign in and swipe; too little to fill every place with newer ones.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Everybody who has yet to prove anything, in the order they came.
+#[derive(Default)]
+pub(crate) struct Newcomers(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    next: u64,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    stream: Weak<TcpStream>,
+}
+
+impl Queue {
+    /// The one who came first, if that is long enough ago.
+    fn pop_oldest(&mut self, now: Instant) -> Option<Waiting> {
+        let oldest = self.waiting.first_entry()?;
+        (oldest.get().since + GRACE <= now).then(|| oldest.remove())
+    }
+}
+
+impl Newcomers {
+    /// Adds a connection.
+    pub(crate) fn enter(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Newcomer {
+        let mut queue = self.0.lock();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.insert(number, Waiting { since: Instant::now(), stream: Arc::downgrade(stream) });
+        Newcomer { number, among: self.clone() }
+    }
+
+    /// Cuts the line of the one who came first; false where nobody has been here for long.
+    pub(crate) fn put_out_oldest(&self, now: Instant) -> bool {
+        loop {
+            // Bound first: the lock is let go before the line is cut.
+            let oldest = self.0.lock().pop_oldest(now);
+            let Some(Waiting { stream, .. }) = oldest else { return false };
+            // One that is just ending makes room without being told.
+            if let Some(stream) = stream.upgrade() {
+                // Its task sees the end and goes; a line that is broken needs no cutting.
+                let _ = SockRef::from(&*stream).shutdown(std::net::Shutdown::Both);
+                return true;
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().waiting.len()
+    }
+}
+
+/// A place among the newcomers, until it is dropped.
+pub(crate) struct Newcomer {
+    number: u64,
+    among: Arc<Newcomers>,
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        self.among.0.lock().waiting.remove(&self.number);
+    }
+}
+
+/// Who is at the other end of a connection, as far as anybody knows.
+pub(crate) struct Peer {
+    /// Where it connected from.
+    pub(crate) address: IpAddr,
+    newcomer: Cell<Option<Newcomer>>,
+    proven: Cell<bool>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr, newcomer: Newcomer) -> Self {
+        Self { address, newcomer: Cell::new(Some(newcomer)), proven: Cell::new(false) }
+    }
+
+    /// It has sent something authentic.
+    pub(crate) fn prove(&self) {
+        if !self.proven.replace(true) {
+            drop(self.newcomer.take());
+        }
+    }
+
+    /// Whether it ever has.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.get()
+    }
+}
