@@ -13,6 +13,7 @@ cargo xtask COMMAND
   test         build the program and run every test (the README's second command)
   ci           format, lints, docs, then test: what .ci/run calls
   tidy         the project's own rules, as far as no compiler checks them
+  hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        a thousand terminals at once beside a bare echo of the same frames, in release
 ";
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "ci" => ci(),
         "tidy" => tidy::check(&root()),
+        "hostile" => hostile(),
         "bench" => bench(),
         _ => {
             eprint!("{HELP}");
@@ -82,6 +84,16 @@ fn bench() -> Result<(), String> {
         ])?;
     }
     Ok(())
+}
+
+/// What `cargo xtask test` does with twenty thousand frames, with a million: at a pace that
+/// leaves the machine room for the honest terminals, then as fast as the attackers can.
+fn hostile() -> Result<(), String> {
+    let args = ["test", "--release", "--locked", "--package", "xingka", "--test", "hostile", "--", "--nocapture"];
+    ["20000", "1e9"].iter().try_for_each(|per_s| {
+        let mut command = Command::new("cargo");
+        run(command.args(args).env("XINGKA_HOSTILE_FRAMES", "1000000").env("XINGKA_HOSTILE_PER_S", per_s))
+    })
 }
 
 fn cargo(args: &[&str]) -> Result<(), String> {

@@ -1,9 +1,10 @@
 //! Connections on which nothing has been authentic yet.
 //!
 //! Whoever opens connections and leaves them must not keep terminals out: when as many are
-//! open as may be, the newcomer that has waited longest makes room for the next one, if it
-//! has had [`GRACE`] to prove itself. A connection that has carried one authentic request is
-//! never put out this way.
+//! open as may be, the newcomer that has waited longest makes room for the next one. It has
+//! had its chance: [`GRACE`], or, in a flood that would fill every place within that, until
+//! [`FLOOD`] others came after it. A connection that has carried one authentic request is never
+//! put out this way.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,8 +17,11 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Time enough to sign in and swipe; too little to fill every place with newer ones.
+/// Time enough to sign in and swipe.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Connections that come in less than that time only where somebody floods.
+const FLOOD: u64 = 200;
 
 /// Everybody who has yet to prove anything, in the order they came.
 #[derive(Default)]
@@ -25,7 +29,8 @@ pub(crate) struct Newcomers(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
-    next: u64,
+    /// Counts all that ever came, also those for whom there was no room.
+    arrivals: u64,
     waiting: BTreeMap<u64, Waiting>,
 }
 
@@ -35,10 +40,11 @@ struct Waiting {
 }
 
 impl Queue {
-    /// The one who came first, if that is long enough ago.
+    /// The one who came first, if it has had its chance.
     fn pop_oldest(&mut self, now: Instant) -> Option<Waiting> {
         let oldest = self.waiting.first_entry()?;
-        (oldest.get().since + GRACE <= now).then(|| oldest.remove())
+        let had_its_chance = oldest.get().since + GRACE <= now || oldest.key() + FLOOD < self.arrivals;
+        had_its_chance.then(|| oldest.remove())
     }
 }
 
@@ -46,18 +52,22 @@ impl Newcomers {
     /// Adds a connection.
     pub(crate) fn enter(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Newcomer {
         let mut queue = self.0.lock();
-        let number = queue.next;
-        queue.next += 1;
+        queue.arrivals += 1;
+        let number = queue.arrivals;
         queue.waiting.insert(number, Waiting { since: Instant::now(), stream: Arc::downgrade(stream) });
         Newcomer { number, among: self.clone() }
     }
 
-    /// Cuts the line of the one who came first; false where nobody has been here for long.
+    /// Cuts the line of the one who came first; false, and one more for whom there was no room,
+    /// where nobody has had a chance yet.
     pub(crate) fn put_out_oldest(&self, now: Instant) -> bool {
         loop {
             // Bound first: the lock is let go before the line is cut.
             let oldest = self.0.lock().pop_oldest(now);
-            let Some(Waiting { stream, .. }) = oldest else { return false };
+            let Some(Waiting { stream, .. }) = oldest else {
+                self.0.lock().arrivals += 1;
+                return false;
+            };
             // One that is just ending makes room without being told.
             if let Some(stream) = stream.upgrade() {
                 // Its task sees the end and goes; a line that is broken needs no cutting.
