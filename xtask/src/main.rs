@@ -1,6 +1,7 @@
 //! `cargo xtask`: one command for what a laptop and CI both do.
 #![allow(clippy::print_stdout, reason = "a build tool talks to its terminal")]
 
+mod peers;
 mod tidy;
 
 use std::env;
@@ -13,6 +14,7 @@ cargo xtask COMMAND
   test         build the program and run every test (the README's second command)
   ci           format, lints, docs, then test: what .ci/run calls
   tidy         the project's own rules, as far as no compiler checks them
+  peers        codecs and ciphers written by others, held against ours (also a part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        a thousand terminals at once beside a bare echo of the same frames, in release
 ";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "ci" => ci(),
         "tidy" => tidy::check(&root()),
+        "peers" => peers::check(),
         "hostile" => hostile(),
         "bench" => bench(),
         _ => {
@@ -47,7 +50,8 @@ fn root() -> PathBuf {
 fn test() -> Result<(), String> {
     needs("cc", "a C compiler: SQLite is built from source")?;
     tidy::check(&root())?;
-    cargo(&["test", "--workspace", "--locked"])
+    cargo(&["test", "--workspace", "--locked"])?;
+    peers::check()
 }
 
 fn ci() -> Result<(), String> {

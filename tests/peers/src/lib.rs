@@ -8,6 +8,7 @@
 pub mod codec;
 pub mod fast;
 pub mod msg;
+pub mod sample;
 
 use std::collections::BTreeMap;
 
