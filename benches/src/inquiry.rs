@@ -1,0 +1,191 @@
+//! wire.md's star inquiry, read and written by everybody.
+//!
+//! Reading is from the bytes behind the length to a message whose fields can be asked for;
+//! ours goes on to the typed request, with every field, digit and TLV checked. Writing is
+//! from values at hand (numbers and ASCII) to the frame's bytes, with a MAC that is given, in
+//! a buffer that is there already where the codec can do that.
+
+use std::hint::black_box;
+
+use iso_8583_rs::{Builder, Message as FastMessage};
+use iso8583_codec::{FieldValue, Message as CodecMessage, Mti as CodecMti};
+use iso8583_msg::Message as MsgMessage;
+use xingka_peers::ASCII87_HEX;
+use xingka_peers::codec::Codec;
+use xingka_peers::fast::Fast;
+use xingka_peers::msg::Msg;
+use xingka_wire::dialect::{ASCII87, Dialect};
+use xingka_wire::encode::{Seal, Writer, seal_frame};
+use xingka_wire::frame::{Step, next_frame};
+use xingka_wire::messages::{Origin, Presented, StarInquiry};
+use xingka_wire::mti::Head;
+use xingka_wire::pan::{CardRef, Pan};
+
+const MAC: [u8; 8] = *b"955F0697";
+const PAN: &[u8] = b"6299990000000000012";
+
+/// What a terminal knows when it asks.
+pub fn request() -> StarInquiry<'static> {
+    let origin = Origin { terminal: *b"QZ000001", merchant: *b"999520153990001", stan: 1, batch: 1 };
+    let card = CardRef::Pan(Pan::from_ascii(PAN).unwrap_or_else(|| panic!("a card number")));
+    StarInquiry {
+        presented: Presented {
+            origin,
+            card,
+            amount_fen: None,
+            entry_mode: 72,
+            currency: *b"156",
+            integrity: Default::default(),
+        },
+    }
+}
+
+/// Its frame, in a dialect.
+pub fn frame(dialect: &'static Dialect) -> Vec<u8> {
+    let mut frame = vec![0; 512];
+    let length = write_ours(dialect, &request(), &mut frame);
+    frame.truncate(length);
+    frame
+}
+
+/// Ours, writing; the frame's length.
+pub fn write_ours(dialect: &'static Dialect, request: &StarInquiry<'_>, frame: &mut [u8]) -> usize {
+    let mut buffer = [0; 512];
+    let mut writer = Writer::new(dialect, StarInquiry::MTI, Seal::Narrow, &mut buffer);
+    request.encode(&mut writer);
+    let mab = writer.finish().unwrap_or_default();
+    seal_frame(dialect, Head::of_terminal([0, 3], [0, 0]), mab, Some(MAC), frame).unwrap_or(0)
+}
+
+/// Ours, reading.
+pub fn read_ours(dialect: &'static Dialect, frame: &[u8]) -> bool {
+    match next_frame(&[dialect], black_box(frame)) {
+        Step::Frame(frame, _) => black_box(xingka_wire::decode(&frame)).is_ok(),
+        _ => false,
+    }
+}
+
+/// The peers, and the bytes each reads.
+pub struct Peers {
+    fast: Fast,
+    codec: Codec,
+    msg: Msg,
+    /// Behind the length, with a hexadecimal bitmap.
+    pub hex: Vec<u8>,
+    /// Behind the length, with a binary one.
+    pub binary: Vec<u8>,
+}
+
+impl Peers {
+    /// With our table.
+    pub fn new() -> Self {
+        let behind = |dialect| frame(dialect).split_off(2);
+        Self {
+            fast: Fast::new(),
+            codec: Codec::new(),
+            msg: Msg::new(),
+            hex: behind(&ASCII87_HEX),
+            binary: behind(&ASCII87),
+        }
+    }
+
+    /// `iso_8583_rs`, reading and checking every field.
+    pub fn read_fast(&self) -> bool {
+        black_box(FastMessage::parse(&self.fast.spec, black_box(&self.hex))).is_ok()
+    }
+
+    /// `iso8583-codec`, reading.
+    pub fn read_codec(&self) -> bool {
+        black_box(CodecMessage::parse(&self.codec.spec, black_box(&self.binary))).is_ok()
+    }
+
+    /// `iso8583-msg`, reading.
+    pub fn read_msg(&self) -> bool {
+        black_box(MsgMessage::decode(black_box(&self.binary), &self.msg.spec)).is_ok()
+    }
+
+    /// `iso_8583_rs`, writing into a buffer that is there.
+    pub fn write_fast(&self, bytes: &mut Vec<u8>) -> usize {
+        let mut write = || {
+            let mut builder = Builder::new(&self.fast.spec, b"0200")?;
+            FIELDS.iter().try_for_each(|(field, content)| builder.set(*field, black_box(content)).map(drop))?;
+            builder.pack_into(bytes);
+            Ok::<_, iso_8583_rs::Error>(bytes.len())
+        };
+        write().unwrap_or(0)
+    }
+
+    /// `iso8583-codec`, writing.
+    pub fn write_codec(&self) -> usize {
+        let write = || {
+            let mut message = CodecMessage::new(CodecMti::parse(b"0200")?);
+            for (field, content) in FIELDS {
+                let value = match field {
+                    64 => FieldValue::binary(*content),
+                    41 | 42 | 49 => FieldValue::text(text(content))?,
+                    _ => FieldValue::digits(text(content))?,
+                };
+                message.set_field(*field as u8, black_box(value))?;
+            }
+            Ok::<_, iso8583_codec::Error>(message.encode(&self.codec.spec)?.len())
+        };
+        write().unwrap_or(0)
+    }
+
+    /// `iso8583-msg`, writing.
+    pub fn write_msg(&self) -> usize {
+        let write = || {
+            let mut message = MsgMessage::new("0200")?;
+            for (field, content) in FIELDS {
+                let content = if *field == 64 { "3935354630363937" } else { text(content) };
+                message.set(*field as u8, black_box(content))?;
+            }
+            Ok::<_, iso8583_msg::Error>(message.encode(&self.msg.spec)?.len())
+        };
+        write().unwrap_or(0)
+    }
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The inquiry's fields as ASCII.
+const FIELDS: &[(usize, &[u8])] = &[
+    (2, PAN),
+    (3, b"310000"),
+    (11, b"000001"),
+    (22, b"072"),
+    (25, b"00"),
+    (41, b"QZ000001"),
+    (42, b"999520153990001"),
+    (49, b"156"),
+    (60, b"0100000100060"),
+    (64, &MAC),
+];
+
+fn text(content: &[u8]) -> &str {
+    str::from_utf8(content).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use xingka_wire::dialect::CUP;
+
+    use super::*;
+
+    #[test]
+    fn everybody_reads_and_writes_the_same_inquiry() {
+        let peers = Peers::new();
+        assert!(read_ours(&CUP, &frame(&CUP)));
+        assert_eq!(hex::encode_upper(frame(&CUP)).split_at(26).1.len(), 2 * 73);
+        assert!(read_ours(&ASCII87, &frame(&ASCII87)) && read_ours(&ASCII87_HEX, &frame(&ASCII87_HEX)));
+        assert!(peers.read_fast() && peers.read_codec() && peers.read_msg());
+        let mut bytes = Vec::new();
+        assert_eq!(peers.write_fast(&mut bytes), peers.hex.len());
+        assert_eq!(bytes, peers.hex);
+        assert_eq!((peers.write_codec(), peers.write_msg()), (peers.binary.len(), peers.binary.len()));
+    }
+}
