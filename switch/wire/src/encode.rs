@@ -5,14 +5,24 @@
 
 use core::fmt;
 
-use crate::dialect::{BitmapForm, Content, Dialect, Field, Length};
-use crate::digits::{self, DigitString, SEPARATOR};
+use crate::classes;
+use crate::dialect::{BitmapForm, Content, Dialect, Field, Length, Side};
+use crate::digits::{self, DigitString};
 use crate::fields::{Fields, prefix_of};
 use crate::frame::encode_length;
 use crate::mti::{HEAD_BYTES, Head, Mti};
 
 /// The longest frame of any dialect, with its length prefix, in bytes.
 pub const MAX_FRAME_BYTES: usize = 4_096 + 4;
+
+/// A length prefix has no more digits.
+const MAX_PREFIX_DIGITS: usize = 4;
+
+/// A field that is a number has no more digits.
+const MAX_FIXED_DIGITS: usize = 20;
+
+/// A length prefix of three digits says no more.
+const MAX_VARIABLE_DIGITS: usize = 999;
 
 /// Whether a message ends in a MAC, and in which field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,52 +132,56 @@ impl<'b> Writer<'b> {
         let form = self.dialect.digits;
         if let Some((digits, bytes)) = prefix_of(form, row.length) {
             self.put(bytes, |to| {
-                let values = [1_000, 100, 10, 1].into_iter().skip(4 - digits).map(|unit| (units / unit % 10) as u8);
-                digits::write(values, digits, form, crate::dialect::Side::Left, to)
+                let mut ascii = [0; MAX_PREFIX_DIGITS];
+                let ascii = ascii.get_mut(..digits)?;
+                digits::write_number(units as u64, ascii).then(|| digits::write(ascii, form, Side::Left, to))
             });
         }
     }
 
-    fn digit_values(&mut self, field: u8, count: usize, values: impl Iterator<Item = u8> + Clone) {
-        let Some(row) = self.row(field) else { return };
-        let fits = |value| row.content == Content::Z || row.content == Content::N && value != SEPARATOR;
-        if !values.clone().all(fits) {
-            return self.fail(EncodeFault::Content(field));
-        }
-        self.prefix(field, row, count);
+    /// A field of checked ASCII digits.
+    fn ascii_digits(&mut self, field: u8, row: Field, ascii: &[u8]) {
+        self.prefix(field, row, ascii.len());
         let form = self.dialect.digits;
-        self.put(digits::bytes_of(form, count), |to| digits::write(values, count, form, row.side, to));
+        self.put(digits::bytes_of(form, ascii.len()), |to| {
+            digits::write(ascii, form, row.side, to);
+            Some(())
+        });
     }
 
     /// A field of a fixed number of digits, from a number.
     pub fn number(&mut self, field: u8, number: u64) {
-        let row = self.dialect.fields.get(usize::from(field)).copied().flatten();
-        let Some(Field { length: Length::Fixed(count), .. }) = row else {
+        let Some(row) = self.row(field) else { return };
+        let (Content::N, Length::Fixed(count)) = (row.content, row.length) else {
             return self.fail(EncodeFault::Field(field));
         };
-        if number >= 10_u64.saturating_pow(u32::from(count)) {
-            return self.fail(EncodeFault::Content(field));
+        let mut ascii = [0; MAX_FIXED_DIGITS];
+        let written = ascii.get_mut(..usize::from(count)).and_then(|to| digits::write_number(number, to).then_some(to));
+        match written {
+            Some(ascii) => self.ascii_digits(field, row, ascii),
+            None => self.fail(EncodeFault::Content(field)),
         }
-        let values = (0..u32::from(count)).rev().map(|place| (number / 10_u64.pow(place) % 10) as u8);
-        self.digit_values(field, usize::from(count), values);
     }
 
     /// A field of digits, from ASCII; a track's separator is `=` or `D`.
     pub fn digits(&mut self, field: u8, ascii: &[u8]) {
-        let value = |byte: &u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'=' | b'D' => Some(SEPARATOR),
-            _ => None,
+        let Some(row) = self.row(field) else { return };
+        let fits = match row.content {
+            Content::N => classes::digits(ascii, b'0'),
+            Content::Z => ascii.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'=' | b'D')),
+            _ => false,
         };
-        if ascii.iter().any(|byte| value(byte).is_none()) {
-            return self.fail(EncodeFault::Content(field));
-        }
-        self.digit_values(field, ascii.len(), ascii.iter().filter_map(value));
+        if fits { self.ascii_digits(field, row, ascii) } else { self.fail(EncodeFault::Content(field)) }
     }
 
     /// A field of digits, from another message's.
     pub fn digit_string(&mut self, field: u8, digits: DigitString<'_>) {
-        self.digit_values(field, digits.len(), digits.values());
+        let mut ascii = [0; MAX_VARIABLE_DIGITS];
+        let written = ascii.get_mut(..digits.len()).and_then(|to| digits.write_ascii(to).map(|()| to));
+        match written {
+            Some(ascii) => self.digits(field, ascii),
+            None => self.fail(EncodeFault::Content(field)),
+        }
     }
 
     /// A field of characters or bytes.
@@ -175,8 +189,8 @@ impl<'b> Writer<'b> {
         let Some(row) = self.row(field) else { return };
         let fits = match row.content {
             Content::N | Content::Z => false,
-            Content::An => bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
-            Content::Ans => bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
+            Content::An => classes::alphanumeric(bytes),
+            Content::Ans => classes::text(bytes),
             Content::B => true,
         };
         if !fits {
@@ -261,8 +275,14 @@ pub fn seal_frame(
     let (front, rest) = to.split_at_mut(prefix.bytes());
     encode_length(prefix, length, front).ok_or(EncodeFault::Overflow)?;
     let (head_to, rest) = rest.split_at_mut(head_bytes);
-    head_to.iter_mut().zip(head.tpdu.into_iter().chain(head.header)).for_each(|(to, byte)| *to = byte);
-    let parts = mab.iter().chain(mac.iter().flatten());
-    rest.iter_mut().zip(parts).for_each(|(to, byte)| *to = *byte);
+    if let Some((tpdu, header)) = head_to.split_first_chunk_mut() {
+        *tpdu = head.tpdu;
+        header.copy_from_slice(&head.header);
+    }
+    let (mab_to, mac_to) = rest.split_at_mut(mab.len());
+    mab_to.copy_from_slice(mab);
+    if let Some(mac) = mac {
+        mac_to.copy_from_slice(&mac);
+    }
     Ok(whole)
 }

@@ -4,26 +4,27 @@
 //! Nothing is copied or allocated: a [`Fields`] is a bitmap and a place for each field
 //! present. Every length has its maximum where it is read.
 
-use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length};
+use crate::classes;
+use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length, Side};
 use crate::digits::{self, DigitString};
 use crate::fault::{Fault, FaultKind};
 use crate::mti::Mti;
 
-/// Fields a message may have: as many as any table has rows, with room.
-const MAX_FIELDS: usize = 64;
+/// Fields that every message may have: those of the first 64 bits.
+const NARROW_FIELDS: u8 = 64;
 
 /// Where a field's content stands, in bytes from the message's MTI, and how many units
 /// (digits or bytes) it has.
 #[derive(Debug, Clone, Copy, Default)]
-struct Span {
-    /// Its prefix, or the content where there is none.
-    start: u16,
+struct Slot {
     content: u16,
-    end: u16,
     units: u16,
 }
 
 /// A message's fields.
+///
+/// Those up to 64 have a slot each, by their number: looking one up costs nothing. Those
+/// above, rare and behind all others, are walked to when they are asked for.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     dialect: &'static Dialect,
@@ -31,7 +32,9 @@ pub struct Fields<'a> {
     /// Field n is bit 128 − n.
     present: u128,
     wide: bool,
-    spans: [Span; MAX_FIELDS],
+    /// Where field 64 ends, or whichever is the last before it.
+    narrow_end: u16,
+    slots: [Slot; NARROW_FIELDS as usize],
 }
 
 const fn bit(field: u8) -> u128 {
@@ -49,7 +52,8 @@ pub(crate) struct Broken<'a> {
 
 impl<'a> Fields<'a> {
     fn none(dialect: &'static Dialect, body: &'a [u8]) -> Self {
-        Self { dialect, body, present: 0, wide: false, spans: [Span::default(); MAX_FIELDS] }
+        let slots = [Slot::default(); NARROW_FIELDS as usize];
+        Self { dialect, body, present: 0, wide: false, narrow_end: 0, slots }
     }
 
     /// Reads the message at `body`, from its MTI on.
@@ -63,19 +67,28 @@ impl<'a> Fields<'a> {
     }
 
     fn walk(&mut self) -> Result<(), Fault> {
-        let (bitmap, wide, mut at) = self.bitmap().ok_or(Fault::new(0, FaultKind::Bitmap))?;
+        let (bitmap, wide, start) = self.bitmap().ok_or(Fault::new(0, FaultKind::Bitmap))?;
         self.wide = wide;
-        let mut left = bitmap;
-        let mut count = 0;
-        while left != 0 {
-            let field = (left.leading_zeros() + 1) as u8;
-            let span = self.field(field, at)?;
-            *self.spans.get_mut(count).ok_or(Fault::new(field, FaultKind::UnknownField))? = span;
-            at = usize::from(span.end);
+        let (first, second) = ((bitmap >> 64) as u64, bitmap as u64);
+        let mut at = start;
+        let narrow = Bits(first).try_for_each(|field| {
+            let (slot, end) = self.field(field, at)?;
+            if let Some(place) = self.slots.get_mut(usize::from(field) - 1) {
+                *place = slot;
+            }
             self.present |= bit(field);
-            left &= !bit(field);
-            count += 1;
-        }
+            at = end;
+            Ok(())
+        });
+        // No message is longer than its frame, so all places fit in 16 bits.
+        self.narrow_end = at as u16;
+        narrow?;
+        Bits(second).try_for_each(|place| {
+            let field = NARROW_FIELDS + place;
+            (_, at) = self.field(field, at)?;
+            self.present |= bit(field);
+            Ok(())
+        })?;
         if at == self.body.len() { Ok(()) } else { Err(Fault::new(0, FaultKind::TrailingBytes)) }
     }
 
@@ -107,54 +120,71 @@ impl<'a> Fields<'a> {
         self.dialect.fields.get(usize::from(field)).copied().flatten().filter(|_| !moved)
     }
 
-    fn field(&self, field: u8, start: usize) -> Result<Span, Fault> {
+    /// A field that begins at `start`, checked, and where it ends.
+    #[inline]
+    fn field(&self, field: u8, start: usize) -> Result<(Slot, usize), Fault> {
         let fault = |kind| Fault::new(field, kind);
         let row = self.row(field).ok_or(fault(FaultKind::UnknownField))?;
         let (units, content) = self.units(row, start).map_err(fault)?;
-        let length = if counts_digits(row.content) { digits::bytes_of(self.dialect.digits, units) } else { units };
-        let end = content + length;
+        let end = content + self.bytes_of(row, units);
         let bytes = self.body.get(content..end).ok_or(fault(FaultKind::CutShort))?;
         if !self.content_fits(row, bytes, units) {
             return Err(fault(FaultKind::Content));
         }
-        // No message is longer than its frame, so all of these fit in 16 bits.
-        Ok(Span { start: start as u16, content: content as u16, end: end as u16, units: units as u16 })
+        Ok((Slot { content: content as u16, units: units as u16 }, end))
+    }
+
+    const fn bytes_of(&self, row: Field, units: usize) -> usize {
+        if counts_digits(row.content) { digits::bytes_of(self.dialect.digits, units) } else { units }
     }
 
     /// How many digits or bytes a field has, and where its content begins.
+    #[inline]
     fn units(&self, row: Field, start: usize) -> Result<(usize, usize), FaultKind> {
-        let (digits, most) = match row.length {
-            Length::Fixed(units) => return Ok((usize::from(units), start)),
-            Length::Ll(most) => (2, most),
-            Length::Lll(most) => (3, most),
+        let form = self.dialect.digits;
+        let (Some((written, bytes)), Length::Ll(most) | Length::Lll(most)) = (prefix_of(form, row.length), row.length)
+        else {
+            let (Length::Fixed(units) | Length::Ll(units) | Length::Lll(units)) = row.length;
+            return Ok((usize::from(units), start));
         };
-        let (written, side) = prefix_form(self.dialect.digits, digits);
-        let end = start + digits::bytes_of(self.dialect.digits, written);
+        let end = start + bytes;
         let prefix = self.body.get(start..end).ok_or(FaultKind::CutShort)?;
-        let prefix = DigitString::new(prefix, written, self.dialect.digits, side, Content::N);
-        let units = prefix.and_then(|prefix| prefix.number()).ok_or(FaultKind::Prefix)?;
-        let units = usize::try_from(units).unwrap_or(usize::MAX);
-        if units <= usize::from(most) { Ok((units, end)) } else { Err(FaultKind::TooLong) }
+        // Digits are checked as the number is read.
+        let units = DigitString::checked(prefix, written, form, Side::Left).number().ok_or(FaultKind::Prefix)?;
+        if units <= u64::from(most) { Ok((units as usize, end)) } else { Err(FaultKind::TooLong) }
     }
 
+    #[inline]
     fn content_fits(&self, row: Field, bytes: &[u8], units: usize) -> bool {
         match row.content {
             Content::N | Content::Z => {
                 DigitString::new(bytes, units, self.dialect.digits, row.side, row.content).is_some()
             }
-            Content::An => bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' '),
-            Content::Ans => bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E | 0x80..=0xFE)),
+            Content::An => classes::alphanumeric(bytes),
+            Content::Ans => classes::text(bytes),
             Content::B => true,
         }
     }
 
-    fn span(&self, field: u8) -> Option<Span> {
-        if self.present & bit(field) == 0 {
+    #[inline]
+    fn slot(&self, field: u8) -> Option<Slot> {
+        if !self.has(field) {
             return None;
         }
-        // Fields with lower numbers are the bits above.
-        let before = self.present & !(bit(field) | (bit(field).wrapping_sub(1)));
-        self.spans.get(before.count_ones() as usize).copied()
+        match field {
+            1..=NARROW_FIELDS => self.slots.get(usize::from(field) - 1).copied(),
+            _ => self.wide_slot(field),
+        }
+    }
+
+    /// Walks to a field above 64.
+    fn wide_slot(&self, field: u8) -> Option<Slot> {
+        let mut at = usize::from(self.narrow_end);
+        Bits(self.present as u64).map(|place| NARROW_FIELDS + place).find_map(|number| {
+            let (slot, end) = self.field(number, at).ok()?;
+            at = end;
+            (number == field).then_some(slot)
+        })
     }
 
     /// How the message is written.
@@ -178,16 +208,24 @@ impl<'a> Fields<'a> {
     }
 
     /// A field's content as it stands.
+    #[inline]
     pub fn bytes(&self, field: u8) -> Option<&'a [u8]> {
-        let span = self.span(field)?;
-        self.body.get(usize::from(span.content)..usize::from(span.end))
+        let slot = self.slot(field)?;
+        self.content(self.row(field)?, slot)
+    }
+
+    fn content(&self, row: Field, slot: Slot) -> Option<&'a [u8]> {
+        let start = usize::from(slot.content);
+        self.body.get(start..start + self.bytes_of(row, usize::from(slot.units)))
     }
 
     /// A field of digits or track data.
+    #[inline]
     pub fn digits(&self, field: u8) -> Option<DigitString<'a>> {
+        let slot = self.slot(field)?;
         let row = self.row(field).filter(|row| counts_digits(row.content))?;
-        let units = usize::from(self.span(field)?.units);
-        DigitString::new(self.bytes(field)?, units, self.dialect.digits, row.side, row.content)
+        let raw = self.content(row, slot)?;
+        Some(DigitString::checked(raw, usize::from(slot.units), self.dialect.digits, row.side))
     }
 
     /// A field of digits as a number.
@@ -197,8 +235,10 @@ impl<'a> Fields<'a> {
 
     /// A field's prefix and content as they stand, to be copied.
     pub(crate) fn raw(&self, field: u8) -> Option<&'a [u8]> {
-        let span = self.span(field)?;
-        self.body.get(usize::from(span.start)..usize::from(span.end))
+        let (slot, row) = (self.slot(field)?, self.row(field)?);
+        let content = usize::from(slot.content);
+        let prefix = prefix_of(self.dialect.digits, row.length).map_or(0, |(_, bytes)| bytes);
+        self.body.get(content.checked_sub(prefix)?..content + self.bytes_of(row, usize::from(slot.units)))
     }
 
     /// The number of the field that a message of this width has its MAC in.
@@ -208,8 +248,9 @@ impl<'a> Fields<'a> {
 
     /// The bytes a MAC is over: from the MTI up to, not including, the MAC's field.
     pub fn mab(&self) -> &'a [u8] {
-        match self.span(self.mac_field()) {
-            Some(span) => self.body.get(..usize::from(span.start)).unwrap_or_default(),
+        match self.slot(self.mac_field()) {
+            // It has no prefix.
+            Some(slot) => self.body.get(..usize::from(slot.content)).unwrap_or_default(),
             None => self.body,
         }
     }
@@ -223,25 +264,37 @@ impl<'a> Fields<'a> {
 const NARROW_MAC: u8 = 64;
 const WIDE_MAC: u8 = 128;
 
+/// The places of the bits that are set, from the highest, which is place 1.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        if self.0 == 0 {
+            return None;
+        }
+        let before = self.0.leading_zeros();
+        self.0 &= !(1 << 63 >> before);
+        Some(before as u8 + 1)
+    }
+}
+
 const fn counts_digits(content: Content) -> bool {
     matches!(content, Content::N | Content::Z)
 }
 
-/// A packed prefix of three digits takes two bytes: four digits, of which the first is 0
-/// because no maximum reaches a thousand.
-const fn prefix_form(form: Digits, digits: usize) -> (usize, crate::dialect::Side) {
-    let written = if matches!(form, Digits::Bcd) && digits == 3 { 4 } else { digits };
-    (written, crate::dialect::Side::Left)
-}
-
-/// How a length prefix is written: its digits, and how many bytes they take.
+/// How a length prefix is written: its digits, and how many bytes they take. A packed prefix
+/// of three digits takes two bytes: four digits, of which the first is 0 because no maximum
+/// reaches a thousand.
 pub(crate) const fn prefix_of(form: Digits, length: Length) -> Option<(usize, usize)> {
-    let digits = match length {
-        Length::Fixed(_) => return None,
-        Length::Ll(_) => 2,
-        Length::Lll(_) => 3,
+    let written = match (length, form) {
+        (Length::Fixed(_), _) => return None,
+        (Length::Ll(_), _) => 2,
+        (Length::Lll(_), Digits::Bcd) => 4,
+        (Length::Lll(_), _) => 3,
     };
-    let (written, _) = prefix_form(form, digits);
     Some((written, digits::bytes_of(form, written)))
 }
 

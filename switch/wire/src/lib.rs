@@ -21,6 +21,7 @@
 pub mod dialect;
 pub mod frame;
 pub mod mti;
+mod classes;
 pub mod digits;
 pub mod fields;
 pub mod fault;

@@ -21,8 +21,9 @@ impl Mti {
     }
 
     pub(crate) fn encode(self, dialect: &Dialect, to: &mut [u8]) -> Option<()> {
-        let values = [1_000, 100, 10, 1].map(|unit| (self.0 / unit % 10) as u8);
-        digits::write(values.into_iter(), 4, dialect.digits, Side::Left, to)
+        let mut ascii = [0; 4];
+        digits::write_number(u64::from(self.0), &mut ascii)
+            .then(|| digits::write(&ascii, dialect.digits, Side::Left, to))
     }
 
     /// The type of the answer: 10 more.

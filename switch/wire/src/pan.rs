@@ -24,7 +24,10 @@ impl Pan {
     }
 
     pub(crate) fn from_digits(digits: DigitString<'_>) -> Option<Self> {
-        (1..=MAX_PAN_DIGITS).contains(&digits.len()).then(|| Self::collect(digits.values().map(|value| b'0' + value)))
+        let mut pan = Self { digits: [0; MAX_PAN_DIGITS], length: digits.len() };
+        let to = pan.digits.get_mut(..digits.len()).filter(|to| !to.is_empty())?;
+        digits.write_ascii(to)?;
+        Some(pan)
     }
 
     /// The digits of track 2 before its separator.

@@ -1,5 +1,6 @@
 //! What several messages have in common.
 
+use crate::digits::write_number;
 use crate::encode::Writer;
 use crate::fault::{Fault, FaultKind};
 use crate::fields::Fields;
@@ -52,8 +53,9 @@ impl Origin {
             return writer.refuse(60);
         }
         let value = ((message_type * 1_000_000 + u64::from(self.batch)) * 1_000 + network_code) * 100 + 60;
-        let digits: [u8; 13] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(12 - at as u32) % 10) as u8);
-        writer.digits(60, &digits);
+        let mut ascii = [0; 13];
+        write_number(value, &mut ascii);
+        writer.digits(60, &ascii);
     }
 
     /// A message without a card: fields 11, 41, 42 and 60.
@@ -198,8 +200,9 @@ impl Original {
             return writer.refuse(61);
         }
         let value = (u64::from(self.batch) * 1_000_000 + u64::from(self.stan)) * 10_000 + u64::from(self.date);
-        let digits: [u8; 16] = core::array::from_fn(|at| b'0' + (value / 10_u64.pow(15 - at as u32) % 10) as u8);
-        writer.digits(61, &digits);
+        let mut ascii = [0; 16];
+        write_number(value, &mut ascii);
+        writer.digits(61, &ascii);
     }
 }
 
