@@ -60,7 +60,7 @@ pub fn write_ours(dialect: &'static Dialect, request: &StarInquiry<'_>, frame: &
 /// Ours, reading.
 pub fn read_ours(dialect: &'static Dialect, frame: &[u8]) -> bool {
     match next_frame(&[dialect], black_box(frame)) {
-        Step::Frame(frame, _) => black_box(xingka_wire::decode(&frame)).is_ok(),
+        Step::Frame(frame, _) => black_box(&xingka_wire::decode(&frame)).is_ok(),
         _ => false,
     }
 }
@@ -91,17 +91,17 @@ impl Peers {
 
     /// `iso_8583_rs`, reading and checking every field.
     pub fn read_fast(&self) -> bool {
-        black_box(FastMessage::parse(&self.fast.spec, black_box(&self.hex))).is_ok()
+        black_box(&FastMessage::parse(&self.fast.spec, black_box(&self.hex))).is_ok()
     }
 
     /// `iso8583-codec`, reading.
     pub fn read_codec(&self) -> bool {
-        black_box(CodecMessage::parse(&self.codec.spec, black_box(&self.binary))).is_ok()
+        black_box(&CodecMessage::parse(&self.codec.spec, black_box(&self.binary))).is_ok()
     }
 
     /// `iso8583-msg`, reading.
     pub fn read_msg(&self) -> bool {
-        black_box(MsgMessage::decode(black_box(&self.binary), &self.msg.spec)).is_ok()
+        black_box(&MsgMessage::decode(black_box(&self.binary), &self.msg.spec)).is_ok()
     }
 
     /// `iso_8583_rs`, writing into a buffer that is there.

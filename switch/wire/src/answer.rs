@@ -3,7 +3,7 @@
 use crate::code::ResponseCode;
 use crate::encode::{EncodeFault, Seal, Writer};
 use crate::fault::{Fault, FaultKind};
-use crate::fields::{Broken, Fields};
+use crate::fields::Fields;
 use crate::frame::Frame;
 use crate::integrity::{IntegrityAnswer, MAX_INTEGRITY_BYTES};
 use crate::mti::{Head, Mti};
@@ -117,7 +117,8 @@ impl<'a> Answer<'a> {
     /// [`Fields::mac`] with the session's key.
     pub fn decode(frame: &Frame<'a>) -> Result<Self, Fault> {
         let Frame { head, mti, .. } = *frame;
-        let fields = Fields::decode(frame.dialect, frame.body).map_err(|Broken { fault, .. }| fault)?;
+        let mut fields = Fields::none(frame.dialect, frame.body);
+        fields.read()?;
         let code = fields.bytes(39).ok_or(Fault::missing(39))?;
         let code = ResponseCode(code.try_into().map_err(|_| Fault::new(39, FaultKind::Value))?);
         let field_57 = fields.bytes(57).unwrap_or_default();

@@ -46,8 +46,13 @@ impl<'a> DigitString<'a> {
     #[inline]
     pub(crate) fn new(raw: &'a [u8], count: usize, form: Digits, side: Side, content: Content) -> Option<Self> {
         let text = Self::checked(raw, count, form, side);
-        let fits = raw.len() == bytes_of(form, count) && text.is_padded() && text.holds(content);
-        fits.then_some(text)
+        (raw.len() == bytes_of(form, count) && text.is_well_formed(content)).then_some(text)
+    }
+
+    /// Whether bytes that are as many as they should be hold digits, and a pad of 0.
+    #[inline]
+    pub(crate) fn is_well_formed(&self, content: Content) -> bool {
+        self.holds(content) && self.is_padded()
     }
 
     /// Of a field that was checked when its message was.

@@ -13,18 +13,11 @@ use crate::mti::Mti;
 /// Fields that every message may have: those of the first 64 bits.
 const NARROW_FIELDS: u8 = 64;
 
-/// Where a field's content stands, in bytes from the message's MTI, and how many units
-/// (digits or bytes) it has.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    content: u16,
-    units: u16,
-}
-
 /// A message's fields.
 ///
-/// Those up to 64 have a slot each, by their number: looking one up costs nothing. Those
-/// above, rare and behind all others, are walked to when they are asked for.
+/// Of those up to 64 it keeps where each begins, by its number: looking one up costs next to
+/// nothing, and little has to be copied. Those above, rare and behind all others, are walked
+/// to when they are asked for.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     dialect: &'static Dialect,
@@ -34,7 +27,18 @@ pub struct Fields<'a> {
     wide: bool,
     /// Where field 64 ends, or whichever is the last before it.
     narrow_end: u16,
-    slots: [Slot; NARROW_FIELDS as usize],
+    /// In bytes from the message's MTI. No message is longer than its frame, so all places fit
+    /// in 16 bits.
+    starts: [u16; NARROW_FIELDS as usize],
+}
+
+/// A field found again in a message that was checked.
+#[derive(Clone, Copy)]
+struct Found {
+    row: Field,
+    start: usize,
+    content: usize,
+    units: usize,
 }
 
 const fn bit(field: u8) -> u128 {
@@ -44,52 +48,48 @@ const fn bit(field: u8) -> u128 {
     }
 }
 
-/// What was read before a fault, and the fault.
-pub(crate) struct Broken<'a> {
-    pub(crate) fields: Fields<'a>,
-    pub(crate) fault: Fault,
-}
-
 impl<'a> Fields<'a> {
-    fn none(dialect: &'static Dialect, body: &'a [u8]) -> Self {
-        let slots = [Slot::default(); NARROW_FIELDS as usize];
-        Self { dialect, body, present: 0, wide: false, narrow_end: 0, slots }
+    /// None yet, of a message.
+    pub(crate) const fn none(dialect: &'static Dialect, body: &'a [u8]) -> Self {
+        Self { dialect, body, present: 0, wide: false, narrow_end: 0, starts: [0; NARROW_FIELDS as usize] }
     }
 
-    /// Reads the message at `body`, from its MTI on.
-    #[expect(clippy::result_large_err, reason = "nothing is allocated, and the answer needs what was read")]
-    pub(crate) fn decode(dialect: &'static Dialect, body: &'a [u8]) -> Result<Self, Broken<'a>> {
-        let mut fields = Self::none(dialect, body);
-        match fields.walk() {
-            Ok(()) => Ok(fields),
-            Err(fault) => Err(Broken { fields, fault }),
-        }
-    }
-
-    fn walk(&mut self) -> Result<(), Fault> {
+    /// Reads the message, from its MTI on; after a fault it has the fields before it.
+    pub(crate) fn read(&mut self) -> Result<(), Fault> {
         let (bitmap, wide, start) = self.bitmap().ok_or(Fault::new(0, FaultKind::Bitmap))?;
         self.wide = wide;
-        let (first, second) = ((bitmap >> 64) as u64, bitmap as u64);
-        let mut at = start;
-        let narrow = Bits(first).try_for_each(|field| {
-            let (slot, end) = self.field(field, at)?;
-            if let Some(place) = self.slots.get_mut(usize::from(field) - 1) {
-                *place = slot;
-            }
-            self.present |= bit(field);
-            at = end;
-            Ok(())
-        });
-        // No message is longer than its frame, so all places fit in 16 bits.
-        self.narrow_end = at as u16;
-        narrow?;
-        Bits(second).try_for_each(|place| {
-            let field = NARROW_FIELDS + place;
-            (_, at) = self.field(field, at)?;
-            self.present |= bit(field);
-            Ok(())
-        })?;
+        let at = self.read_narrow((bitmap >> 64) as u64, start)?;
+        let at = self.read_wide(bitmap as u64, at)?;
         if at == self.body.len() { Ok(()) } else { Err(Fault::new(0, FaultKind::TrailingBytes)) }
+    }
+
+    fn read_narrow(&mut self, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
+        let mut left = Bits(bitmap);
+        while let Some(field) = left.next() {
+            match self.end_of(field, at) {
+                Ok(end) => {
+                    if let Some(start) = self.starts.get_mut(usize::from(field) - 1) {
+                        *start = at as u16;
+                    }
+                    at = end;
+                }
+                Err(fault) => {
+                    self.present = u128::from(bitmap & !left.0) << 64 & !bit(field);
+                    return Err(fault);
+                }
+            }
+        }
+        self.present = u128::from(bitmap) << 64;
+        self.narrow_end = at as u16;
+        Ok(at)
+    }
+
+    fn read_wide(&mut self, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
+        for field in Bits(bitmap).map(|place| NARROW_FIELDS + place) {
+            at = self.end_of(field, at)?;
+            self.present |= bit(field);
+        }
+        Ok(at)
     }
 
     /// The bitmap without bit 1, whether it has 128 bits, and where it ends.
@@ -120,18 +120,15 @@ impl<'a> Fields<'a> {
         self.dialect.fields.get(usize::from(field)).copied().flatten().filter(|_| !moved)
     }
 
-    /// A field that begins at `start`, checked, and where it ends.
+    /// Checks the field that begins at `start`; where it ends.
     #[inline]
-    fn field(&self, field: u8, start: usize) -> Result<(Slot, usize), Fault> {
+    fn end_of(&self, field: u8, start: usize) -> Result<usize, Fault> {
         let fault = |kind| Fault::new(field, kind);
         let row = self.row(field).ok_or(fault(FaultKind::UnknownField))?;
         let (units, content) = self.units(row, start).map_err(fault)?;
         let end = content + self.bytes_of(row, units);
         let bytes = self.body.get(content..end).ok_or(fault(FaultKind::CutShort))?;
-        if !self.content_fits(row, bytes, units) {
-            return Err(fault(FaultKind::Content));
-        }
-        Ok((Slot { content: content as u16, units: units as u16 }, end))
+        if self.content_fits(row, bytes, units) { Ok(end) } else { Err(fault(FaultKind::Content)) }
     }
 
     const fn bytes_of(&self, row: Field, units: usize) -> usize {
@@ -158,7 +155,7 @@ impl<'a> Fields<'a> {
     fn content_fits(&self, row: Field, bytes: &[u8], units: usize) -> bool {
         match row.content {
             Content::N | Content::Z => {
-                DigitString::new(bytes, units, self.dialect.digits, row.side, row.content).is_some()
+                DigitString::checked(bytes, units, self.dialect.digits, row.side).is_well_formed(row.content)
             }
             Content::An => classes::alphanumeric(bytes),
             Content::Ans => classes::text(bytes),
@@ -167,24 +164,28 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    fn slot(&self, field: u8) -> Option<Slot> {
+    fn find(&self, field: u8) -> Option<Found> {
         if !self.has(field) {
             return None;
         }
-        match field {
-            1..=NARROW_FIELDS => self.slots.get(usize::from(field) - 1).copied(),
-            _ => self.wide_slot(field),
-        }
+        let start = match field {
+            1..=NARROW_FIELDS => usize::from(*self.starts.get(usize::from(field) - 1)?),
+            _ => self.wide_start(field)?,
+        };
+        let row = self.row(field)?;
+        let (units, content) = self.units(row, start).ok()?;
+        Some(Found { row, start, content, units })
     }
 
     /// Walks to a field above 64.
-    fn wide_slot(&self, field: u8) -> Option<Slot> {
-        let mut at = usize::from(self.narrow_end);
-        Bits(self.present as u64).map(|place| NARROW_FIELDS + place).find_map(|number| {
-            let (slot, end) = self.field(number, at).ok()?;
-            at = end;
-            (number == field).then_some(slot)
-        })
+    fn wide_start(&self, field: u8) -> Option<usize> {
+        let mut before =
+            Bits(self.present as u64).map(|place| NARROW_FIELDS + place).take_while(|other| *other < field);
+        before.try_fold(usize::from(self.narrow_end), |at, number| self.end_of(number, at).ok())
+    }
+
+    fn content(&self, found: Found) -> Option<&'a [u8]> {
+        self.body.get(found.content..found.content + self.bytes_of(found.row, found.units))
     }
 
     /// How the message is written.
@@ -210,22 +211,15 @@ impl<'a> Fields<'a> {
     /// A field's content as it stands.
     #[inline]
     pub fn bytes(&self, field: u8) -> Option<&'a [u8]> {
-        let slot = self.slot(field)?;
-        self.content(self.row(field)?, slot)
-    }
-
-    fn content(&self, row: Field, slot: Slot) -> Option<&'a [u8]> {
-        let start = usize::from(slot.content);
-        self.body.get(start..start + self.bytes_of(row, usize::from(slot.units)))
+        self.content(self.find(field)?)
     }
 
     /// A field of digits or track data.
     #[inline]
     pub fn digits(&self, field: u8) -> Option<DigitString<'a>> {
-        let slot = self.slot(field)?;
-        let row = self.row(field).filter(|row| counts_digits(row.content))?;
-        let raw = self.content(row, slot)?;
-        Some(DigitString::checked(raw, usize::from(slot.units), self.dialect.digits, row.side))
+        let found = self.find(field).filter(|found| counts_digits(found.row.content))?;
+        let raw = self.content(found)?;
+        Some(DigitString::checked(raw, found.units, self.dialect.digits, found.row.side))
     }
 
     /// A field of digits as a number.
@@ -235,10 +229,8 @@ impl<'a> Fields<'a> {
 
     /// A field's prefix and content as they stand, to be copied.
     pub(crate) fn raw(&self, field: u8) -> Option<&'a [u8]> {
-        let (slot, row) = (self.slot(field)?, self.row(field)?);
-        let content = usize::from(slot.content);
-        let prefix = prefix_of(self.dialect.digits, row.length).map_or(0, |(_, bytes)| bytes);
-        self.body.get(content.checked_sub(prefix)?..content + self.bytes_of(row, usize::from(slot.units)))
+        let found = self.find(field)?;
+        self.body.get(found.start..found.content + self.bytes_of(found.row, found.units))
     }
 
     /// The number of the field that a message of this width has its MAC in.
@@ -248,9 +240,8 @@ impl<'a> Fields<'a> {
 
     /// The bytes a MAC is over: from the MTI up to, not including, the MAC's field.
     pub fn mab(&self) -> &'a [u8] {
-        match self.slot(self.mac_field()) {
-            // It has no prefix.
-            Some(slot) => self.body.get(..usize::from(slot.content)).unwrap_or_default(),
+        match self.find(self.mac_field()) {
+            Some(mac) => self.body.get(..mac.start).unwrap_or_default(),
             None => self.body,
         }
     }

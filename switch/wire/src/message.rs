@@ -5,7 +5,7 @@ use core::fmt;
 use crate::code::ResponseCode;
 use crate::dialect::Dialect;
 use crate::fault::{Fault, FaultKind};
-use crate::fields::{Broken, Fields};
+use crate::fields::Fields;
 use crate::frame::Frame;
 use crate::integrity::check_emv;
 use crate::messages::Request;
@@ -69,14 +69,10 @@ impl Fault {
 #[expect(clippy::result_large_err, reason = "nothing is allocated, and the answer needs what was read")]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Message<'a>, Malformed<'a>> {
     let Frame { head, mti, .. } = *frame;
-    let fields = match Fields::decode(frame.dialect, frame.body) {
-        Ok(fields) => fields,
-        Err(Broken { fields, fault }) => {
-            return Err(Malformed { head, mti, fields, fault });
-        }
-    };
-    let checked = check_tlv(&fields).and_then(|()| Request::decode(mti, &fields));
-    match checked {
+    // Filled where it stands: it is large, and would be copied on every way back.
+    let mut fields = Fields::none(frame.dialect, frame.body);
+    let read = fields.read().and_then(|()| check_tlv(&fields));
+    match read.and_then(|()| Request::decode(mti, &fields)) {
         Ok(request) => Ok(Message { head, mti, fields, request }),
         Err(fault) => Err(Malformed { head, mti, fields, fault }),
     }
