@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use xingka_benches::inquiry::{Peers, frame, read_ours, request, write_ours};
-use xingka_peers::ASCII87_HEX;
+use xingka_benches::peers::ASCII87_HEX;
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 
 /// Ours, in three dialects; the last is what `iso_8583_rs` speaks.

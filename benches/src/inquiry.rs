@@ -10,16 +10,14 @@ use std::hint::black_box;
 use iso_8583_rs::{Builder, Message as FastMessage};
 use iso8583_codec::{FieldValue, Message as CodecMessage, Mti as CodecMti};
 use iso8583_msg::Message as MsgMessage;
-use xingka_peers::ASCII87_HEX;
-use xingka_peers::codec::Codec;
-use xingka_peers::fast::Fast;
-use xingka_peers::msg::Msg;
 use xingka_wire::dialect::{ASCII87, Dialect};
 use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::frame::{Step, next_frame};
 use xingka_wire::messages::{Origin, Presented, StarInquiry};
 use xingka_wire::mti::Head;
 use xingka_wire::pan::{CardRef, Pan};
+
+use crate::peers::{self, ASCII87_HEX};
 
 const MAC: [u8; 8] = *b"955F0697";
 const PAN: &[u8] = b"6299990000000000012";
@@ -67,9 +65,9 @@ pub fn read_ours(dialect: &'static Dialect, frame: &[u8]) -> bool {
 
 /// The peers, and the bytes each reads.
 pub struct Peers {
-    fast: Fast,
-    codec: Codec,
-    msg: Msg,
+    fast: iso_8583_rs::CompiledSpec,
+    codec: iso8583_codec::Spec,
+    msg: iso8583_msg::Spec,
     /// Behind the length, with a hexadecimal bitmap.
     pub hex: Vec<u8>,
     /// Behind the length, with a binary one.
@@ -81,9 +79,9 @@ impl Peers {
     pub fn new() -> Self {
         let behind = |dialect| frame(dialect).split_off(2);
         Self {
-            fast: Fast::new(),
-            codec: Codec::new(),
-            msg: Msg::new(),
+            fast: peers::fast(),
+            codec: peers::codec(),
+            msg: peers::msg(),
             hex: behind(&ASCII87_HEX),
             binary: behind(&ASCII87),
         }
@@ -91,23 +89,23 @@ impl Peers {
 
     /// `iso_8583_rs`, reading and checking every field.
     pub fn read_fast(&self) -> bool {
-        black_box(&FastMessage::parse(&self.fast.spec, black_box(&self.hex))).is_ok()
+        black_box(&FastMessage::parse(&self.fast, black_box(&self.hex))).is_ok()
     }
 
     /// `iso8583-codec`, reading.
     pub fn read_codec(&self) -> bool {
-        black_box(&CodecMessage::parse(&self.codec.spec, black_box(&self.binary))).is_ok()
+        black_box(&CodecMessage::parse(&self.codec, black_box(&self.binary))).is_ok()
     }
 
     /// `iso8583-msg`, reading.
     pub fn read_msg(&self) -> bool {
-        black_box(&MsgMessage::decode(black_box(&self.binary), &self.msg.spec)).is_ok()
+        black_box(&MsgMessage::decode(black_box(&self.binary), &self.msg)).is_ok()
     }
 
     /// `iso_8583_rs`, writing into a buffer that is there.
     pub fn write_fast(&self, bytes: &mut Vec<u8>) -> usize {
         let mut write = || {
-            let mut builder = Builder::new(&self.fast.spec, b"0200")?;
+            let mut builder = Builder::new(&self.fast, b"0200")?;
             FIELDS.iter().try_for_each(|(field, content)| builder.set(*field, black_box(content)).map(drop))?;
             builder.pack_into(bytes);
             Ok::<_, iso_8583_rs::Error>(bytes.len())
@@ -127,7 +125,7 @@ impl Peers {
                 };
                 message.set_field(*field as u8, black_box(value))?;
             }
-            Ok::<_, iso8583_codec::Error>(message.encode(&self.codec.spec)?.len())
+            Ok::<_, iso8583_codec::Error>(message.encode(&self.codec)?.len())
         };
         write().unwrap_or(0)
     }
@@ -140,7 +138,7 @@ impl Peers {
                 let content = if *field == 64 { "3935354630363937" } else { text(content) };
                 message.set(*field as u8, black_box(content))?;
             }
-            Ok::<_, iso8583_msg::Error>(message.encode(&self.msg.spec)?.len())
+            Ok::<_, iso8583_msg::Error>(message.encode(&self.msg)?.len())
         };
         write().unwrap_or(0)
     }

@@ -14,7 +14,7 @@ cargo xtask COMMAND
   test         build the program and run every test (the README's second command)
   ci           format, lints, docs, then test: what .ci/run calls
   tidy         the project's own rules, as far as no compiler checks them
-  peers        codecs and ciphers written by others, held against ours (also a part of test)
+  peers        the codec beside independent libraries, in Rust and in Python (part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        a thousand terminals at once beside a bare echo of the same frames, in release
 ";

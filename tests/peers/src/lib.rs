@@ -1,116 +1,87 @@
-//! Independent codecs of ISO 8583, given our field table, to hold ours against.
+//! `xingka-wire` beside libraries that other people wrote: a codec that is tested only
+//! with its own writer agrees with itself, right or wrong.
 //!
-//! They speak ASCII, so what is compared is the dialect `ascii87`. One of them knows
-//! hexadecimal bitmaps only: for it there is [`ASCII87_HEX`], a table of ours that differs in
-//! nothing else. None of them may come anywhere near the product: see DISAGREEMENTS.md for
-//! what each can't express.
+//! The peers speak ISO 8583:1987 in ASCII, which is our dialect `ascii87`. Each has a file
+//! here that hands it our table of fields and nothing else. They are as well in a lock file
+//! of their own, so that what they need doesn't reach the product.
+//!
+//! * [`ours`]: the codec under test, behind the same face as the peers.
+//! * [`iso8583_codec`], [`iso8583_msg`], [`iso_8583_rs`], [`iso8583_rs`]: the peers.
+//! * [`random`], [`requests`], [`answers`]: what is said, from a seed.
+//! * [`probes`]: where not all agree.
 
-pub mod codec;
-pub mod fast;
-pub mod msg;
-pub mod sample;
+pub mod ours;
+pub mod iso8583_codec;
+pub mod iso8583_msg;
+pub mod iso_8583_rs;
+pub mod iso8583_rs;
+pub mod random;
+pub mod requests;
+pub mod answers;
+pub mod probes;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use xingka_wire::dialect::{ASCII87, BitmapForm, Content, Dialect, FIELDS, Field};
-use xingka_wire::digits::SEPARATOR;
-use xingka_wire::encode::{EncodeFault, Seal, Writer};
-use xingka_wire::fault::FaultKind;
-use xingka_wire::fields::Fields;
-use xingka_wire::frame::{Step, next_frame};
-use xingka_wire::mti::Mti;
+use xingka_wire::dialect::{FIELDS, Field};
 
-/// `ascii87` with its bitmap as hexadecimal text.
-pub static ASCII87_HEX: Dialect = Dialect {
-    name: "ascii87-hex",
-    framing: ASCII87.framing,
-    digits: ASCII87.digits,
-    bitmap: BitmapForm::HexAscii,
-    text: ASCII87.text,
-    fields: &FIELDS,
-};
+/// Fields by number: digits as ASCII, a track's separator as `=`, everything else as the
+/// bytes it is. Bitmap and length prefixes are left to who writes.
+pub type Values = BTreeMap<u8, Vec<u8>>;
 
-/// A message as every codec sees it: four digits, and each field's content without its length.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plain {
-    /// The message type.
-    pub mti: String,
-    /// Contents by field number.
-    pub fields: BTreeMap<u8, Vec<u8>>,
+/// A message without a spelling.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The message type, so 0210 is 210.
+    pub mti: u16,
+    /// Its fields, the MAC among them.
+    pub values: Values,
 }
 
-/// A codec that isn't ours.
-pub trait Peer {
-    /// Its crate.
-    fn name(&self) -> &'static str;
+/// As one reads it: text where it is text. All of it is made up here, so nothing is hidden.
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.mti_text())?;
+        self.values.iter().try_for_each(|(field, value)| write!(f, " | {field} {}", value.escape_ascii()))
+    }
+}
 
-    /// How its messages look.
-    fn dialect(&self) -> &'static Dialect;
+impl Said {
+    /// The MTI as four digits.
+    pub fn mti_text(&self) -> String {
+        format!("{:04}", self.mti)
+    }
+}
 
-    /// Reads a message, from its MTI on.
-    fn decode(&self, message: &[u8]) -> Result<Plain, String>;
-
-    /// Writes a message.
-    fn encode(&self, message: &Plain) -> Result<Vec<u8>, String>;
+/// A library that reads and writes messages from their MTI on.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    /// Its crate and version.
+    pub name: &'static str,
+    /// Reads a message.
+    pub decode: fn(&[u8]) -> Result<Said, String>,
+    /// Writes one.
+    pub encode: fn(&Said) -> Result<Vec<u8>, String>,
 }
 
 /// All of them.
-pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(fast::Fast::new()), Box::new(codec::Codec::new()), Box::new(msg::Msg::new())]
-}
+pub const PEERS: [Peer; 4] = [iso8583_codec::PEER, iso8583_msg::PEER, iso_8583_rs::PEER, iso8583_rs::PEER];
 
-/// The rows of our table that a message of 64 or 128 bits may have.
+/// Our table's rows, which every peer's table is made from.
 pub fn rows() -> impl Iterator<Item = (u8, Field)> {
-    let numbered = (0_u8..=128).zip(FIELDS.iter());
-    numbered.filter_map(|(number, row)| Some((number, (*row)?)))
+    (0..).zip(FIELDS.iter()).filter_map(|(number, row)| row.map(|row| (number, row)))
 }
 
-/// What our own codec makes of a message, from its MTI on.
-pub fn decode(dialect: &'static Dialect, message: &[u8]) -> Result<Plain, String> {
-    let length = u16::try_from(message.len()).map_err(|_| "too long")?;
-    let framed = [&length.to_be_bytes(), message].concat();
-    let Step::Frame(frame, _) = next_frame(&[dialect], &framed) else {
-        return Err("no frame".into());
-    };
-    let fields = match xingka_wire::decode(&frame) {
-        Ok(message) => message.fields,
-        // A message that doesn't exist or lacks something still has well-formed fields.
-        Err(malformed) if matches!(malformed.fault.kind, FaultKind::UnknownMessage | FaultKind::Missing) => {
-            malformed.fields
-        }
-        Err(malformed) => return Err(malformed.fault.to_string()),
-    };
-    Ok(Plain { mti: frame.mti.to_string(), fields: contents(&fields) })
+/// Whether a field holds text for people, in which there are bytes beyond ASCII: no peer
+/// counts those among `ans`.
+pub const fn is_text(field: u8) -> bool {
+    matches!(field, 43 | 63)
 }
 
-/// Each field's content; digits as ASCII.
-pub fn contents(fields: &Fields<'_>) -> BTreeMap<u8, Vec<u8>> {
-    let content = |field| match fields.digits(field) {
-        Some(digits) => digits.values().map(|value| if value == SEPARATOR { b'=' } else { b'0' + value }).collect(),
-        None => fields.bytes(field).unwrap_or_default().to_vec(),
-    };
-    fields.numbers().map(|field| (field, content(field))).collect()
-}
-
-/// Our own encoding of a message, from its MTI on; its MAC, if it has one, as it is given.
-pub fn encode(dialect: &'static Dialect, message: &Plain) -> Result<Vec<u8>, EncodeFault> {
-    let mac = [64, 128].into_iter().find(|field| message.fields.contains_key(field));
-    let seal = match mac {
-        None => Seal::None,
-        Some(64) => Seal::Narrow,
-        Some(_) => Seal::Wide,
-    };
-    let mut buffer = [0; 4_096];
-    let mti = Mti(message.mti.parse().unwrap_or_default());
-    let mut writer = Writer::new(dialect, mti, seal, &mut buffer);
-    for (field, content) in message.fields.iter().filter(|(field, _)| Some(**field) != mac) {
-        let row = FIELDS[usize::from(*field)];
-        match row.map(|row| row.content) {
-            Some(Content::N | Content::Z) => writer.digits(*field, content),
-            _ => writer.bytes(*field, content),
-        }
+/// The length of a field without a prefix, or the most it may be.
+pub const fn most(row: Field) -> u16 {
+    use xingka_wire::dialect::Length;
+    match row.length {
+        Length::Fixed(most) | Length::Ll(most) | Length::Lll(most) => most,
     }
-    let mut bytes = writer.finish()?.to_vec();
-    bytes.extend(mac.and_then(|field| message.fields.get(&field)).into_iter().flatten());
-    Ok(bytes)
 }

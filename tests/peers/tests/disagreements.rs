@@ -1,109 +1,135 @@
-//! Where a peer and we differ, shown: a row of DISAGREEMENTS.md each. Should one of these fail,
-//! the peer has changed its mind, and the row goes.
+//! Every row of `DISAGREEMENTS.md`, shown by bytes: whoever changes its mind fails here.
 
-use xingka_peers::{ASCII87_HEX, Peer, Plain, codec::Codec, decode, encode, fast::Fast, msg::Msg};
-use xingka_wire::dialect::ASCII87;
+use iso_8583_rs::specfile::Spec as RsSpec;
+use iso_8583_rs::{CompiledSpec, Error as RsError, Message as RsMessage};
+use iso8583_codec::{FieldSpec as CodecField, Length as CodecLength, Message as CodecMessage, Spec as CodecSpec};
+use iso8583_msg::{DataEncoding, FieldSpec as MsgField, LengthEncoding, Message as MsgMessage};
+use xingka_peers::probes::{Probe, echo_with, packed_letter, probes};
+use xingka_peers::{PEERS, Said, iso_8583_rs as rs, iso8583_msg as msg, ours};
+use xingka_wire::dialect::{ASCII87, CUP, FIELDS};
+use xingka_wire::fault::{Fault, FaultKind};
 
-fn plain(fields: &[(u8, &[u8])]) -> Plain {
-    let fields = fields.iter().map(|(field, content)| (*field, content.to_vec())).collect();
-    Plain { mti: "0200".to_owned(), fields }
-}
+const TABLE: &str = include_str!("../DISAGREEMENTS.md");
 
-/// A message as we write it, with a change that we refuse and the peer doesn't.
-fn only_it_accepts(peer: &dyn Peer, message: &Plain, from: &[u8], to: &[u8]) -> Plain {
-    let ours = encode(peer.dialect(), message).unwrap();
-    let place = ours.windows(from.len()).rposition(|window| window == from).unwrap();
-    let changed = [&ours[..place], to, &ours[place + from.len()..]].concat();
-    assert!(decode(peer.dialect(), &ours).is_ok());
-    assert!(decode(peer.dialect(), &changed).is_err());
-    peer.decode(&changed).unwrap()
+/// A row stands in the table under this name.
+fn stands(row: &str) {
+    assert!(TABLE.contains(&format!("| `{row}` |")), "`{row}` isn't in DISAGREEMENTS.md");
 }
 
 #[test]
-fn msg_writes_capitals_only() {
-    let message = plain(&[(41, b"qz000001")]);
-    assert_ne!(Msg::new().encode(&message).unwrap(), encode(&ASCII87, &message).unwrap());
+fn the_echo_itself_is_read_by_all() {
+    let plain = echo_with(0, b"", 8);
+    assert_eq!(ours::fault(&plain), Ok(None));
+    PEERS.iter().for_each(|peer| drop((peer.decode)(&plain).unwrap()));
 }
 
 #[test]
-fn msg_replaces_what_is_not_utf8() {
-    let gbk = plain(&[(63, &[0xB3, 0xCF])]);
-    let ours = encode(&ASCII87, &gbk).unwrap();
-    assert_eq!(decode(&ASCII87, &ours).unwrap().fields[&63], [0xB3, 0xCF]);
-    assert_eq!(Msg::new().decode(&ours).unwrap().fields[&63], "\u{FFFD}\u{FFFD}".as_bytes());
-}
-
-#[test]
-fn msg_takes_a_sign_for_a_digit_of_a_length() {
-    let read = only_it_accepts(&Msg::new(), &plain(&[(2, b"629999999")]), b"09629", b"+9629");
-    assert_eq!(read.fields[&2], b"629999999");
-}
-
-#[test]
-fn msg_leaves_out_a_field_with_nothing_in_it() {
-    let message = plain(&[(2, b"")]);
-    let ours = encode(&ASCII87, &message).unwrap();
-    assert!(ours.ends_with(b"00"));
-    assert_ne!(Msg::new().encode(&message).unwrap(), ours);
-}
-
-#[test]
-fn msg_does_not_look_at_characters() {
-    let read = only_it_accepts(&Msg::new(), &plain(&[(3, b"000000")]), b"000000", b"00000x");
-    assert_eq!(read.fields[&3], b"00000x");
-}
-
-#[test]
-fn codec_has_text_in_ascii_only() {
-    let gbk = plain(&[(63, &[0xB3, 0xCF])]);
-    assert!(Codec::new().encode(&gbk).is_err());
-    assert!(Codec::new().decode(&encode(&ASCII87, &gbk).unwrap()).is_err());
-}
-
-#[test]
-fn codec_takes_any_printable_character_for_an_and_z() {
-    only_it_accepts(&Codec::new(), &plain(&[(37, b"RRN000000001")]), b"RRN0", b"RRN-");
-    only_it_accepts(&Codec::new(), &plain(&[(35, b"6299=39")]), b"6299=39", b"6299?39");
-}
-
-#[test]
-fn codec_has_no_variable_field_of_digits_with_nothing_in_it() {
-    assert!(Codec::new().encode(&plain(&[(2, b"")])).is_err());
-}
-
-#[test]
-fn fast_knows_hexadecimal_bitmaps_only() {
-    let message = plain(&[(3, b"000000")]);
-    assert!(Fast::new().decode(&encode(&ASCII87, &message).unwrap()).is_err());
-    assert_eq!(Fast::new().decode(&encode(&ASCII87_HEX, &message).unwrap()), Ok(message));
-}
-
-#[test]
-fn fast_takes_small_letters_in_a_hexadecimal_bitmap() {
-    let message =
-        plain(&[(41, b"QZ000001"), (49, b"156"), (44, b"x"), (42, b"999520153990001"), (37, b"RRN000000001")]);
-    let bitmap = &encode(&ASCII87_HEX, &message).unwrap()[4..20].to_vec();
-    let small = bitmap.to_ascii_lowercase();
-    assert_ne!(*bitmap, small);
-    let read = only_it_accepts(&Fast::new(), &message, bitmap, &small);
-    assert_eq!(read, message);
-}
-
-#[test]
-fn nobody_looks_into_tlv() {
-    for peer in xingka_peers::all() {
-        // A length in two bytes where one does.
-        let integrity = [0xDF, 0x03, 0x01, 0x01];
-        only_it_accepts(peer.as_ref(), &plain(&[(57, &integrity)]), &integrity, &[0xDF, 0x03, 0x81, 0x01]);
+fn what_some_read_and_others_do_not() {
+    for Probe { row, message, ours: expected, peers, .. } in probes() {
+        stands(row);
+        let fault = ours::fault(&message).unwrap().map(|fault| (fault.field, fault.kind));
+        assert_eq!(fault, expected, "we on `{row}`");
+        for (peer, reads) in PEERS.iter().zip(peers) {
+            let read = (peer.decode)(&message);
+            assert_eq!(read.is_ok(), reads, "{} on `{row}`: {read:?}", peer.name);
+        }
     }
 }
 
 #[test]
-fn nobody_moves_the_mac_of_a_wide_message() {
-    for peer in xingka_peers::all() {
-        let wide = plain(&[(3, b"000000"), (64, &[7; 8]), (128, &[8; 8])]);
-        let theirs = peer.encode(&wide).unwrap();
-        assert_eq!(peer.decode(&theirs), Ok(wide));
-        assert!(decode(peer.dialect(), &theirs).is_err(), "in a message of 128 bits, field 64 isn't the MAC");
-    }
+fn packed_letters_are_no_digits_to_us() {
+    stands("packed-letter");
+    let fault = ours::fault_of(&CUP, &packed_letter().unwrap()).unwrap();
+    assert_eq!(fault, Some(Fault::new(4, FaultKind::Content)));
+}
+
+#[test]
+fn a_wide_bitmap_for_nothing_is_never_written() {
+    stands("wide-for-nothing");
+    let said = (PEERS[0].decode)(&echo_with(0, b"", 16)).unwrap();
+    let narrow = echo_with(0, b"", 8);
+    assert_eq!(&ours::encode(&ASCII87, &said).unwrap()[ours::LENGTH_BYTES..], narrow);
+    PEERS.iter().for_each(|peer| assert_eq!((peer.encode)(&said).as_ref(), Ok(&narrow), "{}", peer.name));
+}
+
+fn echo_saying(field: u8, value: &[u8]) -> Said {
+    let mut said = (PEERS[0].decode)(&echo_with(0, b"", 8)).unwrap();
+    said.values.insert(field, value.to_vec());
+    said
+}
+
+#[test]
+fn short_fixed_fields_are_written_short_by_two() {
+    stands("short-fixed");
+    let said = echo_saying(3, b"00000");
+    assert!(ours::encode(&ASCII87, &said).is_err());
+    let written = PEERS.map(|peer| (peer.encode)(&said).ok());
+    let short = Some(echo_with(3, b"00000", 8));
+    assert_eq!(written, [None, short.clone(), None, short]);
+}
+
+#[test]
+fn an_empty_field_is_written_by_some() {
+    stands("empty-n");
+    let said = echo_saying(32, b"");
+    let with = Some(echo_with(32, b"00", 8));
+    assert_eq!(ours::encode(&ASCII87, &said).ok().map(|frame| frame[ours::LENGTH_BYTES..].to_vec()), with);
+    // The second one leaves the field out without a word.
+    let without = Some(echo_with(0, b"", 8));
+    assert_eq!(PEERS.map(|peer| (peer.encode)(&said).ok()), [None, without, with.clone(), with]);
+}
+
+/// "诚信" in GBK, and spaces.
+fn merchant_name() -> Vec<u8> {
+    let mut name = b"\xb3\xcf\xd0\xc5".to_vec();
+    name.resize(40, b' ');
+    name
+}
+
+#[test]
+fn text_beyond_ascii_is_no_text_to_peers() {
+    stands("gbk");
+    let message = echo_with(43, &merchant_name(), 8);
+    assert_eq!(ours::fault(&message), Ok(None));
+
+    let fields = xingka_peers::iso8583_codec::spec().unwrap().fields().iter();
+    let text = CodecField::text(43, "name", CodecLength::fixed(40));
+    let fields = fields.map(|field| if field.number == 43 { text } else { *field }).collect();
+    let spec = CodecSpec::new("text", fields).unwrap();
+    let refused = iso8583_codec::Error::InvalidTextByte { field: Some(43), byte: 0xB3 };
+    assert_eq!(CodecMessage::parse(&spec, &message), Err(refused));
+
+    let fields = xingka_peers::rows().map(|(number, row)| {
+        let content = if number == 43 { "ans" } else { "b" };
+        (i64::from(number), rs::describe(row, content))
+    });
+    let spec = CompiledSpec::compile(&RsSpec { fields: fields.collect() }).unwrap();
+    assert_eq!(rs::decode_with(&spec, &message), Err(RsError::Invalid(43).to_string()));
+
+    let read = MsgMessage::decode(&message, &msg_with_ascii(43)).unwrap();
+    assert!(read.get(43).unwrap().starts_with('\u{FFFD}'));
+}
+
+/// `iso8583-msg`'s table with a field as ASCII.
+fn msg_with_ascii(field: u8) -> iso8583_msg::Spec {
+    let most = usize::from(xingka_peers::most(FIELDS[usize::from(field)].unwrap()));
+    let ascii = MsgField::fixed(DataEncoding::Ascii, LengthEncoding::Ascii, most);
+    msg::spec().unwrap().clone().with(field, ascii)
+}
+
+#[test]
+fn one_peer_writes_small_letters_large() {
+    stands("small-letters");
+    let mut message = MsgMessage::new("0820").unwrap();
+    message.set(41, "qz000001").unwrap();
+    assert!(message.encode(&msg_with_ascii(41)).unwrap().ends_with(b"QZ000001"));
+}
+
+#[test]
+fn one_peer_knows_hexadecimal_bitmaps_only() {
+    stands("hex-bitmap");
+    let fields = xingka_peers::rows().map(|(number, row)| (i64::from(number), rs::describe(row, "b")));
+    let spec = CompiledSpec::compile(&RsSpec { fields: fields.collect() }).unwrap();
+    let refused = RsMessage::parse(&spec, &echo_with(0, b"", 8)).unwrap_err();
+    assert_eq!(refused, RsError::BadHex);
 }
