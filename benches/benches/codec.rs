@@ -3,18 +3,28 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use xingka_benches::inquiry::{Peers, frame, read_ours, request, write_ours};
+use xingka_benches::inquiry::{Peers, frame, frame_ours, read_ours, request, write_ours};
 use xingka_benches::peers::ASCII87_HEX;
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 
 /// Ours, in three dialects; the last is what `iso_8583_rs` speaks.
 const OURS: [(&str, &Dialect); 3] = [("cup", &CUP), ("ascii87", &ASCII87), ("ascii87-hex", &ASCII87_HEX)];
 
+/// The peers begin where this ends.
+fn find_frame(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("frame");
+    for (name, dialect) in OURS {
+        let bytes = frame(dialect);
+        group.bench_function(name, |bencher| bencher.iter(|| frame_ours(&[dialect], &bytes).is_some()));
+    }
+}
+
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     for (name, dialect) in OURS {
-        let frame = frame(dialect);
-        group.bench_function(name, |bencher| bencher.iter(|| read_ours(dialect, &frame)));
+        let bytes = frame(dialect);
+        let frame = frame_ours(&[dialect], &bytes).expect("a frame of ours");
+        group.bench_function(name, |bencher| bencher.iter(|| read_ours(&frame)));
     }
     let peers = Peers::new();
     group.bench_function("iso_8583_rs", |bencher| bencher.iter(|| peers.read_fast()));
@@ -34,5 +44,5 @@ fn encode(criterion: &mut Criterion) {
     group.bench_function("iso8583-msg", |bencher| bencher.iter(|| peers.write_msg()));
 }
 
-criterion_group!(benches, decode, encode);
+criterion_group!(benches, find_frame, decode, encode);
 criterion_main!(benches);

@@ -45,15 +45,17 @@ const fn not_text(word: u64) -> u64 {
 }
 
 /// Whether `wrong` marks no byte.
-#[inline]
+#[inline(always)]
 fn all(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
-    let (words, _) = bytes.as_chunks::<8>();
+    let (words, rest) = bytes.as_chunks::<8>();
     let marks = words.iter().fold(0, |marks, word| marks | wrong(u64::from_le_bytes(*word)));
-    bytes.is_empty() || marks | wrong(last_word(bytes)) == 0
+    // What is left over is looked at together with what stands before it.
+    let last = if rest.is_empty() { 0 } else { wrong(last_word(bytes)) };
+    marks | last == 0
 }
 
 /// The last bytes as a word; some of them twice where there are fewer than eight.
-#[inline]
+#[inline(always)]
 fn last_word(bytes: &[u8]) -> u64 {
     if let Some(word) = bytes.last_chunk() {
         return u64::from_le_bytes(*word);
@@ -67,21 +69,25 @@ fn last_word(bytes: &[u8]) -> u64 {
 }
 
 /// Digits from `zero` on.
+#[inline]
 pub(crate) fn digits(bytes: &[u8], zero: u8) -> bool {
     all(bytes, |word| not_digits(word, zero))
 }
 
 /// Packed digits, the pad included.
+#[inline]
 pub(crate) fn packed_digits(bytes: &[u8]) -> bool {
     all(bytes, not_packed)
 }
 
 /// ISO 8583's `an`.
+#[inline]
 pub(crate) fn alphanumeric(bytes: &[u8]) -> bool {
     all(bytes, not_alphanumeric)
 }
 
 /// ISO 8583's `ans`, with GBK.
+#[inline]
 pub(crate) fn text(bytes: &[u8]) -> bool {
     all(bytes, not_text)
 }

@@ -50,7 +50,7 @@ impl<'a> DigitString<'a> {
     }
 
     /// Whether bytes that are as many as they should be hold digits, and a pad of 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_well_formed(&self, content: Content) -> bool {
         self.holds(content) && self.is_padded()
     }
@@ -60,7 +60,7 @@ impl<'a> DigitString<'a> {
         Self { raw, count, form, side }
     }
 
-    #[inline]
+    #[inline(always)]
     fn holds(&self, content: Content) -> bool {
         match (content, self.form) {
             (Content::Z, _) => self.values().all(|value| value <= 9 || value == SEPARATOR),
@@ -69,7 +69,7 @@ impl<'a> DigitString<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_padded(&self) -> bool {
         if self.form != Digits::Bcd || self.count.is_multiple_of(2) {
             return true;
@@ -176,6 +176,40 @@ impl<'a> DigitString<'a> {
         }
         Some(())
     }
+}
+
+/// A length prefix of two or three digits; packed, three take two bytes and begin with a 0.
+#[inline(always)]
+pub(crate) fn read_prefix(form: Digits, prefix: &[u8]) -> Option<u16> {
+    let (base, value) = match form {
+        Digits::Bcd => (100, unpacked as fn(u8) -> Option<u8>),
+        Digits::Ascii => (10, ascii_value as fn(u8) -> Option<u8>),
+        Digits::Ebcdic => (10, ebcdic_value as fn(u8) -> Option<u8>),
+    };
+    prefix.iter().try_fold(0_u16, |number, byte| Some(number * base + u16::from(value(*byte)?)))
+}
+
+/// Two packed digits.
+#[inline]
+const fn unpacked(byte: u8) -> Option<u8> {
+    let (high, low) = (byte >> 4, byte & 0x0F);
+    if high <= 9 && low <= 9 { Some(high * 10 + low) } else { None }
+}
+
+#[inline]
+const fn ascii_value(byte: u8) -> Option<u8> {
+    digit_value(byte, b'0')
+}
+
+#[inline]
+const fn ebcdic_value(byte: u8) -> Option<u8> {
+    digit_value(byte, 0xF0)
+}
+
+#[inline]
+const fn digit_value(byte: u8, zero: u8) -> Option<u8> {
+    let value = byte.wrapping_sub(zero);
+    if value <= 9 { Some(value) } else { None }
 }
 
 /// 10^0 to 10^17.

@@ -6,9 +6,9 @@
 use core::fmt;
 
 use crate::classes;
-use crate::dialect::{BitmapForm, Content, Dialect, Field, Length, Side};
+use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length, Side};
 use crate::digits::{self, DigitString};
-use crate::fields::{Fields, prefix_of};
+use crate::fields::Fields;
 use crate::frame::encode_length;
 use crate::mti::{HEAD_BYTES, Head, Mti};
 
@@ -130,13 +130,18 @@ impl<'b> Writer<'b> {
             return self.fail(EncodeFault::Content(field));
         }
         let form = self.dialect.digits;
-        if let Some((digits, bytes)) = prefix_of(form, row.length) {
-            self.put(bytes, |to| {
-                let mut ascii = [0; MAX_PREFIX_DIGITS];
-                let ascii = ascii.get_mut(..digits)?;
-                digits::write_number(units as u64, ascii).then(|| digits::write(ascii, form, Side::Left, to))
-            });
-        }
+        let digits = match row.length {
+            Length::Fixed(_) => return,
+            Length::Ll(_) => 2,
+            // Packed, it begins with a 0.
+            Length::Lll(_) if form == Digits::Bcd => 4,
+            Length::Lll(_) => 3,
+        };
+        self.put(digits::bytes_of(form, digits), |to| {
+            let mut ascii = [0; MAX_PREFIX_DIGITS];
+            let ascii = ascii.get_mut(..digits)?;
+            digits::write_number(units as u64, ascii).then(|| digits::write(ascii, form, Side::Left, to))
+        });
     }
 
     /// A field of checked ASCII digits.

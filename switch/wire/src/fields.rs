@@ -5,7 +5,7 @@
 //! present. Every length has its maximum where it is read.
 
 use crate::classes;
-use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length, Side};
+use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length};
 use crate::digits::{self, DigitString};
 use crate::fault::{Fault, FaultKind};
 use crate::mti::Mti;
@@ -56,17 +56,29 @@ impl<'a> Fields<'a> {
 
     /// Reads the message, from its MTI on; after a fault it has the fields before it.
     pub(crate) fn read(&mut self) -> Result<(), Fault> {
+        // A loop of its own for each form of digits: what is looked at for every field is known
+        // before the first one.
+        match self.dialect.digits {
+            Digits::Bcd => self.read_in(Digits::Bcd),
+            Digits::Ascii => self.read_in(Digits::Ascii),
+            Digits::Ebcdic => self.read_in(Digits::Ebcdic),
+        }
+    }
+
+    #[inline(always)]
+    fn read_in(&mut self, form: Digits) -> Result<(), Fault> {
         let (bitmap, wide, start) = self.bitmap().ok_or(Fault::new(0, FaultKind::Bitmap))?;
         self.wide = wide;
-        let at = self.read_narrow((bitmap >> 64) as u64, start)?;
-        let at = self.read_wide(bitmap as u64, at)?;
+        let at = self.read_narrow(form, (bitmap >> 64) as u64, start)?;
+        let at = if wide { self.read_wide(bitmap as u64, at)? } else { at };
         if at == self.body.len() { Ok(()) } else { Err(Fault::new(0, FaultKind::TrailingBytes)) }
     }
 
-    fn read_narrow(&mut self, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
+    #[inline(always)]
+    fn read_narrow(&mut self, form: Digits, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
         let mut left = Bits(bitmap);
         while let Some(field) = left.next() {
-            match self.end_of(field, at) {
+            match self.end_of(form, field, at) {
                 Ok(end) => {
                     if let Some(start) = self.starts.get_mut(usize::from(field) - 1) {
                         *start = at as u16;
@@ -86,7 +98,7 @@ impl<'a> Fields<'a> {
 
     fn read_wide(&mut self, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
         for field in Bits(bitmap).map(|place| NARROW_FIELDS + place) {
-            at = self.end_of(field, at)?;
+            at = self.end_of(self.dialect.digits, field, at)?;
             self.present |= bit(field);
         }
         Ok(at)
@@ -121,49 +133,31 @@ impl<'a> Fields<'a> {
     }
 
     /// Checks the field that begins at `start`; where it ends.
-    #[inline]
-    fn end_of(&self, field: u8, start: usize) -> Result<usize, Fault> {
+    #[inline(always)]
+    fn end_of(&self, form: Digits, field: u8, start: usize) -> Result<usize, Fault> {
         let fault = |kind| Fault::new(field, kind);
         let row = self.row(field).ok_or(fault(FaultKind::UnknownField))?;
-        let (units, content) = self.units(row, start).map_err(fault)?;
-        let end = content + self.bytes_of(row, units);
+        let (units, content) = self.units(form, row, start).map_err(fault)?;
+        let end = content + bytes_of(form, row, units);
         let bytes = self.body.get(content..end).ok_or(fault(FaultKind::CutShort))?;
-        if self.content_fits(row, bytes, units) { Ok(end) } else { Err(fault(FaultKind::Content)) }
-    }
-
-    const fn bytes_of(&self, row: Field, units: usize) -> usize {
-        if counts_digits(row.content) { digits::bytes_of(self.dialect.digits, units) } else { units }
+        if content_fits(form, row, bytes, units) { Ok(end) } else { Err(fault(FaultKind::Content)) }
     }
 
     /// How many digits or bytes a field has, and where its content begins.
-    #[inline]
-    fn units(&self, row: Field, start: usize) -> Result<(usize, usize), FaultKind> {
-        let form = self.dialect.digits;
-        let (Some((written, bytes)), Length::Ll(most) | Length::Lll(most)) = (prefix_of(form, row.length), row.length)
-        else {
-            let (Length::Fixed(units) | Length::Ll(units) | Length::Lll(units)) = row.length;
-            return Ok((usize::from(units), start));
+    #[inline(always)]
+    fn units(&self, form: Digits, row: Field, start: usize) -> Result<(usize, usize), FaultKind> {
+        let (prefix_digits, most) = match row.length {
+            Length::Fixed(units) => return Ok((usize::from(units), start)),
+            Length::Ll(most) => (2, most),
+            Length::Lll(most) => (3, most),
         };
-        let end = start + bytes;
+        let end = start + digits::bytes_of(form, prefix_digits);
         let prefix = self.body.get(start..end).ok_or(FaultKind::CutShort)?;
-        // Digits are checked as the number is read.
-        let units = DigitString::checked(prefix, written, form, Side::Left).number().ok_or(FaultKind::Prefix)?;
-        if units <= u64::from(most) { Ok((units as usize, end)) } else { Err(FaultKind::TooLong) }
+        let units = digits::read_prefix(form, prefix).ok_or(FaultKind::Prefix)?;
+        if units <= most { Ok((usize::from(units), end)) } else { Err(FaultKind::TooLong) }
     }
 
-    #[inline]
-    fn content_fits(&self, row: Field, bytes: &[u8], units: usize) -> bool {
-        match row.content {
-            Content::N | Content::Z => {
-                DigitString::checked(bytes, units, self.dialect.digits, row.side).is_well_formed(row.content)
-            }
-            Content::An => classes::alphanumeric(bytes),
-            Content::Ans => classes::text(bytes),
-            Content::B => true,
-        }
-    }
-
-    #[inline]
+    #[inline(always)]
     fn find(&self, field: u8) -> Option<Found> {
         if !self.has(field) {
             return None;
@@ -173,19 +167,21 @@ impl<'a> Fields<'a> {
             _ => self.wide_start(field)?,
         };
         let row = self.row(field)?;
-        let (units, content) = self.units(row, start).ok()?;
+        let (units, content) = self.units(self.dialect.digits, row, start).ok()?;
         Some(Found { row, start, content, units })
     }
 
     /// Walks to a field above 64.
+    #[cold]
     fn wide_start(&self, field: u8) -> Option<usize> {
         let mut before =
             Bits(self.present as u64).map(|place| NARROW_FIELDS + place).take_while(|other| *other < field);
-        before.try_fold(usize::from(self.narrow_end), |at, number| self.end_of(number, at).ok())
+        before.try_fold(usize::from(self.narrow_end), |at, number| self.end_of(self.dialect.digits, number, at).ok())
     }
 
+    #[inline(always)]
     fn content(&self, found: Found) -> Option<&'a [u8]> {
-        self.body.get(found.content..found.content + self.bytes_of(found.row, found.units))
+        self.body.get(found.content..found.content + bytes_of(self.dialect.digits, found.row, found.units))
     }
 
     /// How the message is written.
@@ -209,13 +205,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A field's content as it stands.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&self, field: u8) -> Option<&'a [u8]> {
         self.content(self.find(field)?)
     }
 
     /// A field of digits or track data.
-    #[inline]
+    #[inline(always)]
     pub fn digits(&self, field: u8) -> Option<DigitString<'a>> {
         let found = self.find(field).filter(|found| counts_digits(found.row.content))?;
         let raw = self.content(found)?;
@@ -223,6 +219,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field of digits as a number.
+    #[inline(always)]
     pub fn number(&self, field: u8) -> Option<u64> {
         self.digits(field)?.number()
     }
@@ -230,7 +227,7 @@ impl<'a> Fields<'a> {
     /// A field's prefix and content as they stand, to be copied.
     pub(crate) fn raw(&self, field: u8) -> Option<&'a [u8]> {
         let found = self.find(field)?;
-        self.body.get(found.start..found.content + self.bytes_of(found.row, found.units))
+        self.body.get(found.start..found.content + bytes_of(self.dialect.digits, found.row, found.units))
     }
 
     /// The number of the field that a message of this width has its MAC in.
@@ -276,17 +273,18 @@ const fn counts_digits(content: Content) -> bool {
     matches!(content, Content::N | Content::Z)
 }
 
-/// How a length prefix is written: its digits, and how many bytes they take. A packed prefix
-/// of three digits takes two bytes: four digits, of which the first is 0 because no maximum
-/// reaches a thousand.
-pub(crate) const fn prefix_of(form: Digits, length: Length) -> Option<(usize, usize)> {
-    let written = match (length, form) {
-        (Length::Fixed(_), _) => return None,
-        (Length::Ll(_), _) => 2,
-        (Length::Lll(_), Digits::Bcd) => 4,
-        (Length::Lll(_), _) => 3,
-    };
-    Some((written, digits::bytes_of(form, written)))
+const fn bytes_of(form: Digits, row: Field, units: usize) -> usize {
+    if counts_digits(row.content) { digits::bytes_of(form, units) } else { units }
+}
+
+#[inline(always)]
+fn content_fits(form: Digits, row: Field, bytes: &[u8], units: usize) -> bool {
+    match row.content {
+        Content::N | Content::Z => DigitString::checked(bytes, units, form, row.side).is_well_formed(row.content),
+        Content::An => classes::alphanumeric(bytes),
+        Content::Ans => classes::text(bytes),
+        Content::B => true,
+    }
 }
 
 /// Upper case only: one message, one spelling.
