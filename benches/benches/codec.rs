@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use xingka_benches::inquiry::{Peers, frame, frame_ours, read_ours, request, write_ours};
+use xingka_benches::inquiry::{Peers, frame, frame_ours, read_fields, read_ours, request, write_ours};
 use xingka_benches::peers::ASCII87_HEX;
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 
@@ -19,6 +19,17 @@ fn find_frame(criterion: &mut Criterion) {
     }
 }
 
+/// What the peers do: every field found and checked.
+fn fields(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("fields");
+    for (name, dialect) in OURS {
+        let bytes = frame(dialect);
+        let frame = frame_ours(&[dialect], &bytes).expect("a frame of ours");
+        group.bench_function(name, |bencher| bencher.iter(|| read_fields(&frame)));
+    }
+}
+
+/// Ours goes on to the typed request.
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     for (name, dialect) in OURS {
@@ -44,5 +55,5 @@ fn encode(criterion: &mut Criterion) {
     group.bench_function("iso8583-msg", |bencher| bencher.iter(|| peers.write_msg()));
 }
 
-criterion_group!(benches, find_frame, decode, encode);
+criterion_group!(benches, find_frame, fields, decode, encode);
 criterion_main!(benches);

@@ -117,8 +117,7 @@ impl<'a> Answer<'a> {
     /// [`Fields::mac`] with the session's key.
     pub fn decode(frame: &Frame<'a>) -> Result<Self, Fault> {
         let Frame { head, mti, .. } = *frame;
-        let mut fields = Fields::none(frame.dialect, frame.body);
-        fields.read()?;
+        let fields = Fields::of(frame)?;
         let code = fields.bytes(39).ok_or(Fault::missing(39))?;
         let code = ResponseCode(code.try_into().map_err(|_| Fault::new(39, FaultKind::Value))?);
         let field_57 = fields.bytes(57).unwrap_or_default();

@@ -8,16 +8,28 @@ use crate::classes;
 use crate::dialect::{BitmapForm, Content, Dialect, Digits, Field, Length};
 use crate::digits::{self, DigitString};
 use crate::fault::{Fault, FaultKind};
+use crate::frame::Frame;
 use crate::mti::Mti;
 
 /// Fields that every message may have: those of the first 64 bits.
 const NARROW_FIELDS: u8 = 64;
 
+/// Where a field's content stands, in bytes from the message's MTI. No message is longer than
+/// its frame, so all places fit in 16 bits.
+#[derive(Clone, Copy)]
+struct Span {
+    content: u16,
+    end: u16,
+}
+
+impl Span {
+    const NONE: Self = Self { content: 0, end: 0 };
+}
+
 /// A message's fields.
 ///
-/// Of those up to 64 it keeps where each begins, by its number: looking one up costs next to
-/// nothing, and little has to be copied. Those above, rare and behind all others, are walked
-/// to when they are asked for.
+/// Of those up to 64 it keeps where each stands, by its number: looking one up costs next to
+/// nothing. Those above, rare and behind all others, are walked to when they are asked for.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {
     dialect: &'static Dialect,
@@ -27,18 +39,7 @@ pub struct Fields<'a> {
     wide: bool,
     /// Where field 64 ends, or whichever is the last before it.
     narrow_end: u16,
-    /// In bytes from the message's MTI. No message is longer than its frame, so all places fit
-    /// in 16 bits.
-    starts: [u16; NARROW_FIELDS as usize],
-}
-
-/// A field found again in a message that was checked.
-#[derive(Clone, Copy)]
-struct Found {
-    row: Field,
-    start: usize,
-    content: usize,
-    units: usize,
+    spans: [Span; NARROW_FIELDS as usize],
 }
 
 const fn bit(field: u8) -> u128 {
@@ -49,9 +50,16 @@ const fn bit(field: u8) -> u128 {
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of a frame's message, whatever it is: a request, an answer, or none of the
+    /// known ones. What they mean together is for [`crate::decode`] to say.
+    pub fn of(frame: &Frame<'a>) -> Result<Self, Fault> {
+        let mut fields = Self::none(frame.dialect, frame.body);
+        fields.read().map(|()| fields)
+    }
+
     /// None yet, of a message.
     pub(crate) const fn none(dialect: &'static Dialect, body: &'a [u8]) -> Self {
-        Self { dialect, body, present: 0, wide: false, narrow_end: 0, starts: [0; NARROW_FIELDS as usize] }
+        Self { dialect, body, present: 0, wide: false, narrow_end: 0, spans: [Span::NONE; NARROW_FIELDS as usize] }
     }
 
     /// Reads the message, from its MTI on; after a fault it has the fields before it.
@@ -78,12 +86,12 @@ impl<'a> Fields<'a> {
     fn read_narrow(&mut self, form: Digits, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
         let mut left = Bits(bitmap);
         while let Some(field) = left.next() {
-            match self.end_of(form, field, at) {
-                Ok(end) => {
-                    if let Some(start) = self.starts.get_mut(usize::from(field) - 1) {
-                        *start = at as u16;
+            match self.span_of(form, field, at) {
+                Ok(span) => {
+                    if let Some(place) = self.spans.get_mut(usize::from(field) - 1) {
+                        *place = span;
                     }
-                    at = end;
+                    at = usize::from(span.end);
                 }
                 Err(fault) => {
                     self.present = u128::from(bitmap & !left.0) << 64 & !bit(field);
@@ -98,7 +106,7 @@ impl<'a> Fields<'a> {
 
     fn read_wide(&mut self, bitmap: u64, mut at: usize) -> Result<usize, Fault> {
         for field in Bits(bitmap).map(|place| NARROW_FIELDS + place) {
-            at = self.end_of(self.dialect.digits, field, at)?;
+            at = usize::from(self.span_of(self.dialect.digits, field, at)?.end);
             self.present |= bit(field);
         }
         Ok(at)
@@ -132,15 +140,16 @@ impl<'a> Fields<'a> {
         self.dialect.fields.get(usize::from(field)).copied().flatten().filter(|_| !moved)
     }
 
-    /// Checks the field that begins at `start`; where it ends.
+    /// Checks the field that begins at `start`.
     #[inline(always)]
-    fn end_of(&self, form: Digits, field: u8, start: usize) -> Result<usize, Fault> {
+    fn span_of(&self, form: Digits, field: u8, start: usize) -> Result<Span, Fault> {
         let fault = |kind| Fault::new(field, kind);
         let row = self.row(field).ok_or(fault(FaultKind::UnknownField))?;
         let (units, content) = self.units(form, row, start).map_err(fault)?;
         let end = content + bytes_of(form, row, units);
         let bytes = self.body.get(content..end).ok_or(fault(FaultKind::CutShort))?;
-        if content_fits(form, row, bytes, units) { Ok(end) } else { Err(fault(FaultKind::Content)) }
+        let span = Span { content: content as u16, end: end as u16 };
+        if content_fits(form, row, bytes, units) { Ok(span) } else { Err(fault(FaultKind::Content)) }
     }
 
     /// How many digits or bytes a field has, and where its content begins.
@@ -158,30 +167,34 @@ impl<'a> Fields<'a> {
     }
 
     #[inline(always)]
-    fn find(&self, field: u8) -> Option<Found> {
+    fn span(&self, field: u8) -> Option<Span> {
         if !self.has(field) {
             return None;
         }
-        let start = match field {
-            1..=NARROW_FIELDS => usize::from(*self.starts.get(usize::from(field) - 1)?),
-            _ => self.wide_start(field)?,
-        };
-        let row = self.row(field)?;
-        let (units, content) = self.units(self.dialect.digits, row, start).ok()?;
-        Some(Found { row, start, content, units })
+        match field {
+            1..=NARROW_FIELDS => self.spans.get(usize::from(field) - 1).copied(),
+            _ => self.wide_span(field),
+        }
     }
 
     /// Walks to a field above 64.
     #[cold]
-    fn wide_start(&self, field: u8) -> Option<usize> {
-        let mut before =
-            Bits(self.present as u64).map(|place| NARROW_FIELDS + place).take_while(|other| *other < field);
-        before.try_fold(usize::from(self.narrow_end), |at, number| self.end_of(self.dialect.digits, number, at).ok())
+    fn wide_span(&self, field: u8) -> Option<Span> {
+        let mut at = usize::from(self.narrow_end);
+        Bits(self.present as u64).map(|place| NARROW_FIELDS + place).find_map(|other| {
+            let span = self.span_of(self.dialect.digits, other, at).ok()?;
+            at = usize::from(span.end);
+            (other == field).then_some(span)
+        })
     }
 
-    #[inline(always)]
-    fn content(&self, found: Found) -> Option<&'a [u8]> {
-        self.body.get(found.content..found.content + bytes_of(self.dialect.digits, found.row, found.units))
+    /// How many bytes stand before a field's content and say its length.
+    fn prefix_bytes(&self, row: Field) -> usize {
+        match row.length {
+            Length::Fixed(_) => 0,
+            Length::Ll(_) => digits::bytes_of(self.dialect.digits, 2),
+            Length::Lll(_) => digits::bytes_of(self.dialect.digits, 3),
+        }
     }
 
     /// How the message is written.
@@ -207,15 +220,28 @@ impl<'a> Fields<'a> {
     /// A field's content as it stands.
     #[inline(always)]
     pub fn bytes(&self, field: u8) -> Option<&'a [u8]> {
-        self.content(self.find(field)?)
+        let span = self.span(field)?;
+        self.body.get(usize::from(span.content)..usize::from(span.end))
     }
 
     /// A field of digits or track data.
     #[inline(always)]
     pub fn digits(&self, field: u8) -> Option<DigitString<'a>> {
-        let found = self.find(field).filter(|found| counts_digits(found.row.content))?;
-        let raw = self.content(found)?;
-        Some(DigitString::checked(raw, found.units, self.dialect.digits, found.row.side))
+        let raw = self.bytes(field)?;
+        let row = self.row(field).filter(|row| counts_digits(row.content))?;
+        let form = self.dialect.digits;
+        let count = match (form, row.length) {
+            (Digits::Ascii | Digits::Ebcdic, _) => raw.len(),
+            (Digits::Bcd, Length::Fixed(units)) => usize::from(units),
+            // Only the prefix tells whether the last digit is a pad.
+            (Digits::Bcd, _) => self.units(form, row, self.start(field, row)?).ok()?.0,
+        };
+        Some(DigitString::checked(raw, count, form, row.side))
+    }
+
+    /// Where a field's prefix stands, or its content where it has none.
+    fn start(&self, field: u8, row: Field) -> Option<usize> {
+        usize::from(self.span(field)?.content).checked_sub(self.prefix_bytes(row))
     }
 
     /// A field of digits as a number.
@@ -226,8 +252,8 @@ impl<'a> Fields<'a> {
 
     /// A field's prefix and content as they stand, to be copied.
     pub(crate) fn raw(&self, field: u8) -> Option<&'a [u8]> {
-        let found = self.find(field)?;
-        self.body.get(found.start..found.content + bytes_of(self.dialect.digits, found.row, found.units))
+        let start = self.start(field, self.row(field)?)?;
+        self.body.get(start..usize::from(self.span(field)?.end))
     }
 
     /// The number of the field that a message of this width has its MAC in.
@@ -237,8 +263,9 @@ impl<'a> Fields<'a> {
 
     /// The bytes a MAC is over: from the MTI up to, not including, the MAC's field.
     pub fn mab(&self) -> &'a [u8] {
-        match self.find(self.mac_field()) {
-            Some(mac) => self.body.get(..mac.start).unwrap_or_default(),
+        match self.span(self.mac_field()) {
+            // It has no prefix.
+            Some(mac) => self.body.get(..usize::from(mac.content)).unwrap_or_default(),
             None => self.body,
         }
     }
