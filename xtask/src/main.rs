@@ -1,6 +1,7 @@
 //! `cargo xtask`: one command for what a laptop and CI both do.
 #![allow(clippy::print_stdout, reason = "a build tool talks to its terminal")]
 
+mod fuzz;
 mod peers;
 mod tidy;
 
@@ -15,6 +16,7 @@ cargo xtask COMMAND
   ci           format, lints, docs, then test: what .ci/run calls
   tidy         the project's own rules, as far as no compiler checks them
   peers        the codec beside independent libraries, in Rust and in Python (part of test)
+  fuzz         coverage-guided fuzzing; --minutes N or --runs N, --target NAME (a short one is part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        a thousand terminals at once beside a bare echo of the same frames, in release
 ";
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         "ci" => ci(),
         "tidy" => tidy::check(&root()),
         "peers" => peers::check(),
+        "fuzz" => fuzz::command(),
         "hostile" => hostile(),
         "bench" => bench(),
         _ => {
@@ -51,7 +54,8 @@ fn test() -> Result<(), String> {
     needs("cc", "a C compiler: SQLite is built from source")?;
     tidy::check(&root())?;
     cargo(&["test", "--workspace", "--locked"])?;
-    peers::check()
+    peers::check()?;
+    fuzz::check()
 }
 
 fn ci() -> Result<(), String> {
