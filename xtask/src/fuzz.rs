@@ -63,7 +63,10 @@ pub fn command() -> Result<(), String> {
 fn fuzz(sanitized: bool, bound: &Bound, only: Option<&str>) -> Result<(), String> {
     let chosen: Vec<_> = TARGETS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
     if chosen.is_empty() {
-        return Err(format!("no such target; there are {:?}", TARGETS.iter().map(|(name, _)| name).collect::<Vec<_>>()));
+        return Err(format!(
+            "no such target; there are {:?}",
+            TARGETS.iter().map(|(name, _)| name).collect::<Vec<_>>()
+        ));
     }
     let binaries = build(sanitized)?;
     println!("{:16} {:>12} {:>9} {:>13} {:>7}", "target", "executions", "a second", "edges", "corpus");

@@ -1,6 +1,7 @@
 //! `cargo xtask`: one command for what a laptop and CI both do.
 #![allow(clippy::print_stdout, reason = "a build tool talks to its terminal")]
 
+mod bench;
 mod fuzz;
 mod peers;
 mod tidy;
@@ -18,7 +19,7 @@ cargo xtask COMMAND
   peers        the codec beside independent libraries, in Rust and in Python (part of test)
   fuzz         coverage-guided fuzzing; --minutes N or --runs N, --target NAME (a short one is part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
-  bench        a thousand terminals at once beside a bare echo of the same frames, in release
+  bench        every benchmark, into benches/REPORT.md; --quick for a short look
 ";
 
 fn main() -> ExitCode {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         "peers" => peers::check(),
         "fuzz" => fuzz::command(),
         "hostile" => hostile(),
-        "bench" => bench(),
+        "bench" => bench::command(),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
@@ -69,29 +70,6 @@ fn ci() -> Result<(), String> {
 fn documented() -> Result<(), String> {
     let args = ["doc", "--workspace", "--no-deps", "--locked"];
     run(Command::new("cargo").args(args).env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-/// Ratios of one run, three times: absolute times mean little on machines with neighbours.
-fn bench() -> Result<(), String> {
-    cargo(&["build", "--release", "--locked"])?;
-    for mac in ["aes-cmac", "aes-cmac", "aes-cmac", "all"] {
-        cargo(&[
-            "run",
-            "--release",
-            "--locked",
-            "--quiet",
-            "--",
-            "load",
-            "--terminals",
-            "1000",
-            "--seconds",
-            "5",
-            "--mac",
-            mac,
-            "--beside-echo",
-        ])?;
-    }
-    Ok(())
 }
 
 /// What `cargo xtask test` does with twenty thousand frames, with a million: at a pace that

@@ -4,6 +4,7 @@
 //! `Desk::hindrance` is the one place that says whether a benefit applies; explanations
 //! ask the same function, so that they can't tell another story than the decision.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::city::{CardStatus, Holder, MerchantKind};
@@ -165,18 +166,21 @@ impl Desk<'_> {
         if !self.reduces() {
             return price;
         }
-        let mut groups = Vec::new();
-        if let Some((rule, off)) = self.best_alone(original, plan) {
+        let (mut remaining, mut groups) = (original, Groups::default());
+        let mut apply = |rule: &Rule, off: Fen, remaining: &mut Fen| {
             price.applied.push(Applied { benefit: rule.id, off });
-            groups.push(rule.group);
+            *remaining = remaining.less(off);
+        };
+        if let Some((rule, off)) = self.best_alone(original, plan) {
+            apply(rule, off, &mut remaining);
+            groups.take(rule);
         }
         for rule in plan.stacking.iter().filter(|rule| self.chosen(rule)) {
-            let grouped = rule.group != 0 && groups.contains(&rule.group);
-            let Some(off) = self.off(rule, original, price.payable()).filter(|_| !grouped) else {
-                continue;
-            };
-            price.applied.push(Applied { benefit: rule.id, off });
-            groups.push(rule.group);
+            let open = !groups.taken(rule);
+            if let Some(off) = self.off(rule, original, remaining).filter(|_| open) {
+                apply(rule, off, &mut remaining);
+                groups.take(rule);
+            }
         }
         price
     }
@@ -212,11 +216,10 @@ impl Desk<'_> {
 
     /// All that apply, of a group the lowest id.
     fn waivers(&self, plan: &Plan) -> Vec<crate::ids::BenefitId> {
-        let mut groups = Vec::new();
-        let mut waivers = Vec::new();
+        let (mut groups, mut waivers) = (Groups::default(), Vec::new());
         for rule in plan.waivers.iter().filter(|rule| self.hindrance(rule, None).is_none()) {
-            if rule.group == 0 || !groups.contains(&rule.group) {
-                groups.push(rule.group);
+            if !groups.taken(rule) {
+                groups.take(rule);
                 waivers.push(rule.id);
             }
         }
@@ -252,6 +255,22 @@ impl Desk<'_> {
             // Without an amount, a benefit is open while its budget has anything left.
             (off.unwrap_or(Fen(1)) > rest).then_some(Hindrance::Budget)
         })
+    }
+}
+
+/// Groups of which a benefit applies already. A set, because a provider may have thousands.
+#[derive(Default)]
+struct Groups(BTreeSet<u32>);
+
+impl Groups {
+    fn taken(&self, rule: &Rule) -> bool {
+        rule.group != 0 && self.0.contains(&rule.group)
+    }
+
+    fn take(&mut self, rule: &Rule) {
+        if rule.group != 0 {
+            self.0.insert(rule.group);
+        }
     }
 }
 
