@@ -67,12 +67,15 @@ fn wrong_usage(what: &str) -> ! {
 }
 
 impl Cli {
-    /// A service tells what it does; other commands print it.
+    /// A service tells what it does; other commands print it. `XINGKA_LOG` says otherwise.
     pub fn log_level(&self) -> tracing::Level {
-        match self.command {
+        let usual = match self.command {
             Command::Serve(_) => tracing::Level::INFO,
             _ => tracing::Level::WARN,
-        }
+        };
+        std::env::var("XINGKA_LOG").map_or(usual, |name| {
+            name.parse().unwrap_or_else(|_| wrong_usage("XINGKA_LOG must be error, warn, info, debug or trace"))
+        })
     }
 
     /// Runs the command; an error is one that the operator must see.

@@ -41,7 +41,7 @@ pub const PORTS: &str = "[api]\nlisten = \"127.0.0.1:0\"\n[switch]\nlisten = \"1
 pub const GBK: usize = 8;
 
 /// A terminal's master key: its index, sixteen times.
-fn tmk(index: usize) -> [u8; 16] {
+pub fn tmk(index: usize) -> [u8; 16] {
     [0x31 + index as u8; 16]
 }
 
@@ -149,9 +149,18 @@ impl Deployment {
 
     /// Starts `serve` and waits for its ready line.
     pub fn serve(&self) -> Serving {
+        self.serve_saying("info")
+    }
+
+    /// The same, logging all there is.
+    pub fn serve_loudly(&self) -> Serving {
+        self.serve_saying("trace")
+    }
+
+    fn serve_saying(&self, level: &str) -> Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xingka"));
-        command.args(["serve", "--config"]).arg(self.config()).stderr(Stdio::piped()).stdout(Stdio::null());
-        Serving::wait(command.spawn().unwrap())
+        command.args(["serve", "--config"]).arg(self.config()).env("XINGKA_LOG", level);
+        Serving::wait(command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
 }
 
@@ -217,10 +226,11 @@ impl Serving {
         (status.code(), self.log.iter().collect())
     }
 
-    /// kill -9.
-    pub fn kill(mut self) {
+    /// kill -9; what it had logged.
+    pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.log.iter().collect()
     }
 }
 

@@ -224,7 +224,9 @@ fn others(times: &Times, notes: &[String]) -> Result<String, String> {
         let _ = writeln!(text, "| {cards} | {} | {} |", shown(look_up("known")?), shown(look_up("unknown")?));
     }
     text += "\n";
-    notes.iter().for_each(|note| drop(writeln!(text, "* {note}")));
+    for note in notes {
+        let _ = writeln!(text, "* {note}");
+    }
     text += "\n## Journal\n\n| records in a commit | a commit | a record |\n|---|---|---|\n";
     for records in [1_u32, 16, 256] {
         let commit = time(times, "journal", &records.to_string())?;
@@ -238,7 +240,9 @@ fn instruction_table(counts: &[(String, u64)]) -> String {
         "## Instructions\n\nUnder valgrind: the same whatever else the machine does. `fields` and `decode` include `frame`.\n\n\
          | | instructions |\n|---|---|\n",
     );
-    counts.iter().for_each(|(name, count)| drop(writeln!(text, "| {name} | {count} |")));
+    for (name, count) in counts {
+        let _ = writeln!(text, "| {name} | {count} |");
+    }
     text + "\n"
 }
 

@@ -3,6 +3,9 @@
 //! cargo-fuzz builds the targets (`RUSTC_BOOTSTRAP` lends a stable compiler what it needs);
 //! they are then run directly, so that their output can be read. CI has the address sanitizer
 //! on; long runs go without, several times as fast, because nothing here is unsafe.
+//!
+//! What earlier runs found worth keeping is `fuzz/corpus.tar.gz`: two thousand small files that
+//! nobody would read one by one. Each run begins with them; `--keep` packs them anew.
 
 use std::env;
 use std::fs;
@@ -25,6 +28,12 @@ const TARGETS: &[(&str, u32)] = &[
 
 const CARGO_FUZZ: &str = "0.13.2";
 
+/// Where runs leave what they find worth trying.
+const WORK: &str = "target/fuzz-work";
+/// The corpus, packed and unpacked.
+const PACKED: &str = "fuzz/corpus.tar.gz";
+const CORPUS: &str = "target/fuzz-corpus";
+
 /// One target's figures.
 struct Figures {
     executions: u64,
@@ -45,9 +54,12 @@ pub fn check() -> Result<(), String> {
     fuzz(true, &Bound::Runs(100_000), None)
 }
 
-/// `cargo xtask fuzz [--minutes N | --runs N] [--target NAME]`.
+/// `cargo xtask fuzz [--minutes N | --runs N] [--target NAME]`, or `--keep`.
 pub fn command() -> Result<(), String> {
     let args: Vec<String> = env::args().skip(2).collect();
+    if args.iter().any(|arg| arg == "--keep") {
+        return keep();
+    }
     let value = |name: &str| args.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1].as_str());
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no whole number"));
     let target = value("--target");
@@ -69,6 +81,7 @@ fn fuzz(sanitized: bool, bound: &Bound, only: Option<&str>) -> Result<(), String
         ));
     }
     let binaries = build(sanitized)?;
+    unpack()?;
     println!("{:16} {:>12} {:>9} {:>13} {:>7}", "target", "executions", "a second", "edges", "corpus");
     for (name, max_len) in chosen {
         let figures = one(&binaries, name, *max_len, bound)?;
@@ -99,7 +112,7 @@ fn build(sanitized: bool) -> Result<PathBuf, String> {
 
 /// Runs one target from its seeds and corpus; what it finds on the way stays under `target`.
 fn one(binaries: &Path, name: &str, max_len: u32, bound: &Bound) -> Result<Figures, String> {
-    let work = root().join("target/fuzz-work").join(name);
+    let work = root().join(WORK).join(name);
     fs::create_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
     let artifacts = format!("-artifact_prefix={}/finding-", work.parent().unwrap_or(&work).display());
     let limit = match bound {
@@ -108,8 +121,7 @@ fn one(binaries: &Path, name: &str, max_len: u32, bound: &Bound) -> Result<Figur
     };
     let mut command = Command::new(binaries.join(name));
     command.args([&limit, &format!("-max_len={max_len}"), &artifacts, "-print_final_stats=1"]).arg(&work);
-    let kept = ["fuzz/seeds", "fuzz/corpus"].map(|folder| root().join(folder).join(name));
-    command.args(kept.iter().filter(|folder| folder.exists()));
+    command.args(kept(name));
     let output = command.current_dir(root()).output().map_err(|error| format!("{name}: {error}"))?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -118,6 +130,38 @@ fn one(binaries: &Path, name: &str, max_len: u32, bound: &Bound) -> Result<Figur
         return Err(format!("{name} found something:\n{}\nreproduce: {command:?} FINDING", last.join("\n")));
     }
     figures(&log).ok_or_else(|| format!("{name}: libFuzzer's output isn't as expected:\n{log}"))
+}
+
+/// The seeds of a target, and its part of the corpus.
+fn kept(name: &str) -> impl Iterator<Item = PathBuf> {
+    let folders = ["fuzz/seeds", CORPUS].map(|folder| root().join(folder).join(name));
+    folders.into_iter().filter(|folder| folder.exists())
+}
+
+/// Unpacks the corpus.
+fn unpack() -> Result<(), String> {
+    let folder = root().join(CORPUS);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    run(Command::new("tar").args(["-xzf", PACKED, "-C"]).arg(&folder))
+}
+
+/// Takes into the corpus what long runs found, leaves out what finds nothing more, packs it.
+fn keep() -> Result<(), String> {
+    let binaries = build(false)?;
+    unpack()?;
+    let merged = root().join("target/fuzz-merged");
+    for (name, max_len) in TARGETS {
+        let (into, work) = (merged.join(name), root().join(WORK).join(name));
+        for folder in [&into, &work] {
+            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        let mut merge = Command::new(binaries.join(name));
+        merge.args(["-merge=1", &format!("-max_len={max_len}")]).arg(&into).args(kept(name)).arg(&work);
+        run(merge.stderr(std::process::Stdio::null()))?;
+    }
+    // The same corpus is the same file.
+    let same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
+    run(Command::new("tar").args(same).args(["-czf", PACKED, "-C"]).arg(&merged).arg("."))
 }
 
 /// Reads `#100000 DONE cov: 967 ft: 2113 corp: 364/48Kb …` and what stands around it.

@@ -17,7 +17,7 @@ cargo xtask COMMAND
   ci           format, lints, docs, then test: what .ci/run calls
   tidy         the project's own rules, as far as no compiler checks them
   peers        the codec beside independent libraries, in Rust and in Python (part of test)
-  fuzz         coverage-guided fuzzing; --minutes N or --runs N, --target NAME (a short one is part of test)
+  fuzz         coverage-guided fuzzing: --minutes N or --runs N, --target NAME; --keep (a short run is part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        every benchmark, into benches/REPORT.md; --quick for a short look
 ";
