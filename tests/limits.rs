@@ -67,6 +67,59 @@ fn who_opens_connections_and_leaves_them_makes_room_for_terminals() {
     assert!(serving.metric("xingka_newcomers_put_out_total") >= 1.0);
 }
 
+/// The codes of so many purchases, sent at once.
+fn codes(till: &mut Till, count: usize) -> Vec<String> {
+    let requests: Vec<_> = (0..count).map(|_| till.purchase(&pan(1), 100)).collect();
+    let all: Vec<u8> = requests.iter().flat_map(|(_, frame)| frame.clone()).collect();
+    till.stream.write_all(&all).unwrap();
+    let answers = requests.iter().map(|(sent, _)| (sent, read_frame(&mut till.stream).unwrap()));
+    answers.map(|(sent, answer)| Told::read(&till.terminal, sent, &answer).code).collect()
+}
+
+#[test]
+fn over_a_limit_the_answer_is_96_and_a_repeat_is_answered_when_there_is_room() {
+    let (_deployment, serving) = serve_with("[limits]\nterminal_per_s = 2\n");
+    let mut till = Till::signed_in(serving.address, 0);
+    let codes = codes(&mut till, 200);
+    let served = codes.iter().filter(|code| *code == "00").count();
+    assert!((20..100).contains(&served), "ten seconds' worth at once, {served} were served");
+    assert!(codes.iter().all(|code| code == "00" || code == "96"), "{codes:?}");
+    let (sent, frame) = till.purchase(&pan(1), 100);
+    let told = (0..100_000).map(|_| till.ask(&sent, &frame)).find(|told| told.code != "96").unwrap();
+    assert_eq!(told.code, "00");
+    // Another terminal of the same shop has a share of its own.
+    assert_eq!(proven(&serving, 1).stream.peer_addr().unwrap(), serving.address);
+    assert!(serving.metric("xingka_limited_total{by=\"terminal\"}") > 0.0);
+}
+
+#[test]
+fn a_merchants_terminals_share_its_limit() {
+    let (_deployment, serving) = serve_with("[limits]\nmerchant_per_s = 2\n");
+    let mut tills = [Till::signed_in(serving.address, 0), Till::signed_in(serving.address, 1)];
+    let served: usize = tills.iter_mut().flat_map(|till| codes(till, 100)).filter(|code| code == "00").count();
+    assert!((20..100).contains(&served), "{served} were served");
+    assert!(serving.metric("xingka_limited_total{by=\"merchant\"}") > 0.0);
+}
+
+#[test]
+fn a_stranger_over_the_limit_is_cut_off_and_a_terminal_beside_it_signs_in() {
+    let (_deployment, serving) = serve_with("[limits]\naddress_per_s = 1\n");
+    let mut cut_off = 0;
+    for _ in 0..30 {
+        let mut stranger = support::connect(serving.address);
+        // A message that nobody knows, and the end.
+        stranger.write_all(&[0, 21, 0x60, 0, 3, 0, 0, 0x60, 0x31, 0, 0x31, 1, 0, 9, 0x90]).unwrap();
+        stranger.write_all(&[0; 8]).unwrap();
+        stranger.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let read = stranger.read_to_end(&mut answer);
+        cut_off += usize::from(read.is_err() || answer.is_empty());
+    }
+    assert!((10..30).contains(&cut_off), "{cut_off} of 30 were cut off");
+    proven(&serving, 0);
+    assert!(serving.metric("xingka_connections_ended_total{by=\"limited\"}") > 0.0);
+}
+
 #[test]
 fn a_second_node_on_the_same_data_is_refused_and_the_first_goes_on() {
     let (deployment, serving) = serve_with("");

@@ -59,18 +59,24 @@ impl Secrets {
         self.0.insert(format!("{what} as it is"), bytes.to_vec());
         self.0.insert(format!("{what} in hexadecimal"), hex::encode(bytes).into_bytes());
         self.0.insert(format!("{what} in capital hexadecimal"), hex::encode_upper(bytes).into_bytes());
-        // As a debugger prints bytes.
+        self.list(what, bytes);
+    }
+
+    /// As a debugger prints bytes.
+    fn list(&mut self, what: &str, bytes: &[u8]) {
         self.0.insert(format!("{what} as a list"), format!("{bytes:?}").trim_matches(['[', ']']).into());
     }
 
     fn digits(&mut self, what: &str, digits: &str) {
         self.0.insert(format!("{what} in ASCII"), digits.into());
         let packed = digits.replace('=', "D");
-        let even = &packed[..packed.len() / 2 * 2];
-        self.0.insert(format!("{what} packed"), hex::decode(even).unwrap());
-        let shifted = &packed[1..=(packed.len() - 1) / 2 * 2];
-        self.0.insert(format!("{what} packed, shifted"), hex::decode(shifted).unwrap());
-        self.0.insert(format!("{what} as a list"), format!("{:?}", digits.as_bytes()).trim_matches(['[', ']']).into());
+        let even = hex::decode(&packed[..packed.len() / 2 * 2]).unwrap();
+        let shifted = hex::decode(&packed[1..=(packed.len() - 1) / 2 * 2]).unwrap();
+        self.list(what, digits.as_bytes());
+        self.list(&format!("{what} packed"), &even);
+        self.list(&format!("{what} packed, shifted"), &shifted);
+        self.0.insert(format!("{what} packed"), even);
+        self.0.insert(format!("{what} packed, shifted"), shifted);
     }
 
     fn assert_absent(&self, shown: &Shown) {
