@@ -22,8 +22,8 @@ pub struct Settings {
     pub durability: Durability,
     /// The zone of days and hours.
     pub zone: TimeZone,
-    /// Connections at a time. Past that a newcomer makes room for the next one, see
-    /// [`crate::newcomers`]; where there is none, the next one is closed at once.
+    /// Connections at a time. Past that a newcomer (a connection that never carried anything
+    /// authentic) makes room for the next one; where there is none, the next one is closed at once.
     pub max_connections: usize,
     /// After which a silent connection is closed.
     pub idle_timeout: Duration,
