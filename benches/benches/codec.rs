@@ -39,6 +39,7 @@ fn decode(criterion: &mut Criterion) {
     }
     let peers = Peers::new();
     group.bench_function("iso_8583_rs", |bencher| bencher.iter(|| peers.read_fast()));
+    group.bench_function("iso_8583_rs typed", |bencher| bencher.iter(|| peers.read_fast_typed()));
     group.bench_function("iso8583-codec", |bencher| bencher.iter(|| peers.read_codec()));
     group.bench_function("iso8583-msg", |bencher| bencher.iter(|| peers.read_msg()));
 }

@@ -14,7 +14,7 @@ use xingka_wire::dialect::{ASCII87, Dialect};
 use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::fields::Fields;
 use xingka_wire::frame::{Frame, Step, next_frame};
-use xingka_wire::messages::{Origin, Presented, StarInquiry};
+use xingka_wire::messages::{Origin, Presented, Request, StarInquiry};
 use xingka_wire::mti::Head;
 use xingka_wire::pan::{CardRef, Pan};
 
@@ -103,6 +103,12 @@ impl Peers {
         black_box(&FastMessage::parse(&self.fast, black_box(&self.hex))).is_ok()
     }
 
+    /// `iso_8583_rs`, and from it the typed request that ours makes.
+    pub fn read_fast_typed(&self) -> bool {
+        let read = FastMessage::parse(&self.fast, black_box(&self.hex)).ok();
+        black_box(&read.as_ref().and_then(typed)).is_some()
+    }
+
     /// `iso8583-codec`, reading.
     pub fn read_codec(&self) -> bool {
         black_box(&CodecMessage::parse(&self.codec, black_box(&self.binary))).is_ok()
@@ -161,6 +167,35 @@ impl Default for Peers {
     }
 }
 
+/// By hand, what `xingka_wire::decode` makes of a message: which one it is, and what it says.
+fn typed(read: &FastMessage<'_>) -> Option<Request<'static>> {
+    let private = read.get(60)?;
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .try_fold(0_u32, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    let kind = (&read.mti, number(read.get(3)?.get(..2)?)?, read.get_u64(25)?, number(private.get(..2)?)?);
+    if kind != (b"0200", 31, 0, 1) {
+        return None;
+    }
+    let origin = Origin {
+        terminal: read.get(41)?.try_into().ok()?,
+        merchant: read.get(42)?.try_into().ok()?,
+        stan: u32::try_from(read.get_u64(11)?).ok()?,
+        batch: number(private.get(2..8)?)?,
+    };
+    let presented = Presented {
+        origin,
+        card: CardRef::Pan(Pan::from_ascii(read.get(2)?)?),
+        amount_fen: read.get_u64(4),
+        entry_mode: u16::try_from(read.get_u64(22)?).ok()?,
+        currency: read.get(49)?.try_into().ok()?,
+        integrity: Default::default(),
+    };
+    Some(Request::StarInquiry(StarInquiry { presented }))
+}
+
 /// The inquiry's fields as ASCII.
 const FIELDS: &[(usize, &[u8])] = &[
     (2, PAN),
@@ -192,7 +227,7 @@ mod tests {
             assert!(frame_ours(&[dialect], &frame(dialect)).is_some_and(|frame| read_ours(&frame)));
         }
         assert_eq!(hex::encode_upper(frame(&CUP)).split_at(26).1.len(), 2 * 73);
-        assert!(peers.read_fast() && peers.read_codec() && peers.read_msg());
+        assert!(peers.read_fast() && peers.read_fast_typed() && peers.read_codec() && peers.read_msg());
         let mut bytes = Vec::new();
         assert_eq!(peers.write_fast(&mut bytes), peers.hex.len());
         assert_eq!(bytes, peers.hex);

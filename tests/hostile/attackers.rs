@@ -250,7 +250,7 @@ fn open_and_leave(switch: SocketAddr, number: u64, sent: &Sent, stop: &AtomicBoo
             left.push_back(stream);
             sent.left.add(1);
         }
-        if left.len() > 700 {
+        if left.len() > 400 {
             left.drain(..100);
             thread::sleep(Duration::from_millis(100));
         }
