@@ -2,6 +2,7 @@
 //! service that keeps the node's memory true.
 //!
 //! * [`service`]: starts, watches and stops a node.
+//! * `listener`: who is let in.
 //! * `connection`: one connection's frames in and answers out.
 //! * `spine`: frame, decode, authenticate, decide, record, respond.
 //! * `outgoing`: answers that wait for their record, and how they leave.
@@ -15,6 +16,7 @@
 //! knows a rule or a field.
 
 pub mod service;
+mod listener;
 mod connection;
 mod spine;
 mod outgoing;
