@@ -86,6 +86,8 @@ fn fuzz(sanitized: bool, bound: &Bound, only: Option<&str>) -> Result<(), String
     for (name, max_len) in chosen {
         let figures = one(&binaries, name, *max_len, bound)?;
         let Figures { executions, per_s, edges, instrumented, corpus } = figures;
+        // Less than a second has no rate.
+        let per_s = if per_s == 0 { "-".to_owned() } else { per_s.to_string() };
         println!("{name:16} {executions:>12} {per_s:>9} {edges:>6} of {instrumented:>4} {corpus:>7}");
     }
     println!("no findings");
