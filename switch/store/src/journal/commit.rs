@@ -18,7 +18,8 @@ use super::sqlite::JournalFile;
 /// them wait anyway. A lone swipe is committed at once.
 const LOADED_GROUP: u64 = 12;
 
-/// The least time from one commit's beginning to the next one's, under load.
+/// The least time from one commit's beginning to the next one's, under load. The timer counts
+/// whole milliseconds, so that it comes to one or two.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// The log is copied into the main file when it has grown by so much.
