@@ -26,7 +26,7 @@ pub fn decide(ask: &Ask, facts: &Facts, rules: &RuleBook, now: Moment) -> Verdic
         Ok(holder) => holder,
         Err(refusal) => return Verdict::refused(refusal),
     };
-    let entitlement = Desk { ask, facts, now }.entitle(holder, rules);
+    let entitlement = Desk::new(ask, facts, now).entitle(holder, rules);
     if ask.kind == AskKind::Purchase && ask.chosen.is_some() && nothing_applied(&entitlement) {
         return Verdict::refused(Refusal::ChosenBenefit);
     }
@@ -123,10 +123,17 @@ pub enum Hindrance {
 pub(crate) struct Desk<'a> {
     pub(crate) ask: &'a Ask,
     pub(crate) facts: &'a Facts,
-    pub(crate) now: Moment,
+    now: Moment,
+    /// Of now: each rule asks for it.
+    weekday: u8,
+    minute: u16,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    pub(crate) fn new(ask: &'a Ask, facts: &'a Facts, now: Moment) -> Self {
+        Self { ask, facts, now, weekday: now.date.weekday(), minute: now.minute_of_day() }
+    }
+
     fn entitle(&self, holder: &Holder, rules: &RuleBook) -> Entitlement {
         let star = holder.star();
         let none = Plan::default();
@@ -186,10 +193,20 @@ impl Desk<'_> {
     }
 
     /// Of those that don't stack the one that takes most off; the lowest id of equals.
+    ///
+    /// Whether a rule applies is asked only of those that would take off more than the best so
+    /// far: of many, few are.
     fn best_alone<'p>(&self, original: Fen, plan: &'p Plan) -> Option<(&'p Rule, Fen)> {
-        let candidates = plan.alone.iter().filter(|rule| self.chosen(rule));
-        let offers = candidates.filter_map(|rule| Some((rule, self.off(rule, original, original)?)));
-        offers.reduce(|best, next| if next.1 > best.1 { next } else { best })
+        let mut best: Option<(&Rule, Fen)> = None;
+        for rule in plan.alone.iter().filter(|rule| self.chosen(rule)) {
+            if best.is_some_and(|(_, most)| rule.reduction(original) <= most) {
+                continue;
+            }
+            if let Some(off) = self.off(rule, original, original) {
+                best = Some((rule, off));
+            }
+        }
+        best
     }
 
     /// What a rule takes off `remaining`; nothing where it doesn't apply.
@@ -235,10 +252,10 @@ impl Desk<'_> {
         if !rule.days.contains(&self.now.date) {
             return Some(Hindrance::Dates);
         }
-        if !(rule.weekdays.0..=rule.weekdays.1).contains(&self.now.date.weekday()) {
+        if !(rule.weekdays.0..=rule.weekdays.1).contains(&self.weekday) {
             return Some(Hindrance::Weekday);
         }
-        if !(rule.minutes.0..rule.minutes.1).contains(&self.now.minute_of_day()) {
+        if !(rule.minutes.0..rule.minutes.1).contains(&self.minute) {
             return Some(Hindrance::Hours);
         }
         if reduction.is_some_and(|(original, _)| original < rule.min_amount) {

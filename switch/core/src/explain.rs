@@ -94,8 +94,7 @@ fn granted(capsule: &Capsule, verdict: &Verdict, rules: &RuleBook, holder: &Hold
     let star = verdict.entitlement.star.level();
     let told = Explanation::new(format!("按 {star} 星，"), format!("with {star} stars, "));
     let benefits = rules.benefits_of(capsule.facts.merchant.id);
-    let story =
-        Story { desk: Desk { ask: &capsule.ask, facts: &capsule.facts, now: capsule.at }, verdict, holder, rules };
+    let story = Story { desk: Desk::new(&capsule.ask, &capsule.facts, capsule.at), verdict, holder, rules };
     told.then(&story.applied(benefits)).then(&story.not_applied(benefits))
 }
 
