@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{root, run};
+use crate::{needs, root, run};
 
 /// What libFuzzer is given of each, in bytes; longer ones find nothing more.
 const TARGETS: &[(&str, u32)] = &[
@@ -96,6 +96,7 @@ fn fuzz(sanitized: bool, bound: &Bound, only: Option<&str>) -> Result<(), String
 
 /// Builds all targets, and cargo-fuzz where it is missing; the folder they are in.
 fn build(sanitized: bool) -> Result<PathBuf, String> {
+    needs("c++", "a C++ compiler (Debian: g++): libFuzzer is built from source")?;
     let tools = root().join("target/tools");
     let cargo_fuzz = tools.join("bin/cargo-fuzz");
     if !cargo_fuzz.exists() {
