@@ -89,6 +89,25 @@ async fn a_store_is_made_only_when_that_is_wanted() {
     }
 }
 
+/// Several processes may meet at a new file: whoever comes second waits rather than fails.
+#[test]
+fn a_new_store_is_made_once_however_many_make_it() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("x.db").display());
+        let make = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async { Store::open(&url, true).await.map(drop) })
+        };
+        std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            for maker in makers {
+                maker.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,11 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, SqlitePool};
 
 use super::error::Doing as _;
 use super::{Store, StoreError};
@@ -16,6 +16,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/store");
 /// How long a writer waits for another process's: an import of a million cards holds the
 /// file for some seconds, and `xingka swipe` beside it should wait rather than fail.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How soon to ask again where SQLite doesn't wait itself.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 const READERS: u32 = 4;
 /// In kibibytes, negative as SQLite wants them: what a large import changes stays in memory.
 const WRITER_CACHE: &str = "-131072";
@@ -36,6 +38,7 @@ impl Store {
             }
             make_private(&path).map_err(|source| StoreError::Create { path: path.clone(), source })?;
         }
+        keep_a_log(&path).await?;
         let store = Self { writer: pool(&path, 1, WRITER_CACHE), readers: pool(&path, READERS, READER_CACHE) };
         store.migrate().await?;
         Ok(store)
@@ -94,10 +97,31 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
+/// Turns on the write-ahead log, which the file remembers. SQLite doesn't wait for its turn
+/// here as it does elsewhere: of two connections that both want the file for themselves it
+/// refuses one at once, lest they wait for each other. So whoever was refused asks again.
+async fn keep_a_log(path: &Path) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+    let options = options.journal_mode(SqliteJournalMode::Wal);
+    let began = Instant::now();
+    loop {
+        match options.connect().await {
+            Ok(connection) => return connection.close().await.doing("opening the store"),
+            Err(error) if is_busy(&error) && began.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(ASK_AGAIN).await,
+            Err(error) => return Err(error).doing("opening the store"),
+        }
+    }
+}
+
+/// SQLITE_BUSY, also in one of its extended forms, whose low byte it is.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}
+
 fn pool(path: &Path, connections: u32, cache: &'static str) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(ROWS_AHEAD)
