@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read, Write};
 
 use support::{BANK, Deployment, HALL, SHOP, Serving, Till, Told, exchange, pan, read_frame};
-use xingka_terminal::{Sent, Swipe};
+use xingka_terminal::{Reversible, Sent, Swipe};
 use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
 use xingka_wire::encode::{Seal, Writer, seal_frame};
@@ -275,7 +275,7 @@ fn a_repeat_gets_the_stored_answer_and_other_content_94() {
 
 fn reverse(till: &mut Till, fen: u64, original: &Sent) -> (Sent, Vec<u8>) {
     let swipe = Swipe::of(Pan::from_ascii(pan(5).as_bytes()).unwrap());
-    till.write(|terminal, frame| terminal.reverse_purchase(&swipe, fen, original, frame))
+    till.write(|terminal, frame| terminal.reverse((original, Reversible::Purchase), &swipe, Some(fen), *b"98", frame))
 }
 
 #[test]

@@ -21,8 +21,13 @@
 #![no_std]
 
 mod fault;
+mod follow_up;
+mod settle;
 
 pub use fault::TerminalFault;
+pub use follow_up::{Offline, Reversible};
+pub use settle::{Settled, Transaction};
+pub use xingka_wire::messages::{Original, Totals};
 
 use xingka_wire::answer::Answer;
 use xingka_wire::code::ResponseCode;
@@ -31,9 +36,7 @@ use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::frame::{Frame, Step, next_frame};
 use xingka_wire::integrity::IntegrityRequest;
 use xingka_wire::mac::{MacAlgorithm, MacKey};
-use xingka_wire::messages::{
-    CounterService, Echo, Origin, Presented, Purchase, Reversal, SignIn, SignOff, StarInquiry,
-};
+use xingka_wire::messages::{CounterService, Echo, Origin, Presented, Purchase, SignIn, SignOff, StarInquiry};
 use xingka_wire::mti::{Head, Mti};
 use xingka_wire::pan::{CardRef, Pan};
 use xingka_wire::session_keys::{KeyLayout, SessionKeys, Tmk};
@@ -98,6 +101,8 @@ pub struct Sent {
     pub length: usize,
     /// Its STAN.
     pub stan: u32,
+    /// The batch it belongs to.
+    pub batch: u32,
     mti: Mti,
     sealed: bool,
 }
@@ -126,6 +131,12 @@ impl Terminal {
     /// Whether it has session keys.
     pub const fn is_signed_in(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// The batch that its requests carry: what the last sign-in was told, or the one after it
+    /// once that was settled; 0 before the first sign-in.
+    pub const fn batch(&self) -> u32 {
+        self.batch
     }
 
     /// Takes the STANs from another place on, for whoever keeps them elsewhere.
@@ -187,21 +198,6 @@ impl Terminal {
     pub fn counter_service(&mut self, swipe: &Swipe<'_>, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
         let request = CounterService { presented: self.presented(swipe, None) };
         self.write(CounterService::MTI, true, frame, |writer| request.encode(writer))
-    }
-
-    /// Writes the reversal of a purchase whose answer didn't come.
-    pub fn reverse_purchase(
-        &mut self,
-        swipe: &Swipe<'_>,
-        amount_fen: u64,
-        original: &Sent,
-        frame: &mut [u8],
-    ) -> Result<Sent, TerminalFault> {
-        let mut presented = self.presented(swipe, Some(amount_fen));
-        presented.origin.stan = original.stan;
-        let request = Reversal::of_purchase(presented, *b"98");
-        let sent = self.write_as(Reversal::MTI, original.stan, true, frame, |writer| request.encode(writer))?;
-        Ok(sent)
     }
 
     /// Checks an answer: type, STAN, terminal, and its MAC where it must have one.
@@ -280,7 +276,7 @@ impl Terminal {
         encode(&mut writer);
         let mab = writer.finish()?;
         let length = seal_frame(dialect, head, mab, key.map(|key| key.mac(mab)), frame)?;
-        Ok(Sent { length, stan, mti, sealed })
+        Ok(Sent { length, stan, batch: self.batch, mti, sealed })
     }
 }
 

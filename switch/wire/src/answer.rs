@@ -6,6 +6,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::fields::Fields;
 use crate::frame::Frame;
 use crate::integrity::{IntegrityAnswer, MAX_INTEGRITY_BYTES};
+use crate::messages::Totals;
 use crate::mti::{Head, Mti};
 
 /// Everything an answer adds to what it repeats.
@@ -123,6 +124,11 @@ impl<'a> Answer<'a> {
         let field_57 = fields.bytes(57).unwrap_or_default();
         let integrity = IntegrityAnswer::decode(field_57).map_err(|kind| Fault::new(57, kind))?;
         Ok(Self { head, mti, fields, code, integrity })
+    }
+
+    /// Field 48, of domestic cards and of foreign ones.
+    pub fn totals(&self) -> Option<(Totals, Totals)> {
+        Totals::decode(&self.fields).ok()
     }
 
     /// The open batch that a sign-in's answer tells.

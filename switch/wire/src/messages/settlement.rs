@@ -27,7 +27,7 @@ const HALF: usize = 31;
 
 impl Totals {
     /// Field 48's two halves: domestic cards, then foreign ones.
-    pub(super) fn decode(fields: &Fields<'_>) -> Result<(Self, Self), Fault> {
+    pub(crate) fn decode(fields: &Fields<'_>) -> Result<(Self, Self), Fault> {
         let digits = fields.digits(48).ok_or(Fault::missing(48))?;
         let half = |from| {
             let part = |at, count| digits.number_at(from + at, count).ok_or(Fault::new(48, FaultKind::Value));
