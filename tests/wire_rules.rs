@@ -79,7 +79,7 @@ impl Request {
         let mut writer = Writer::new(&CUP, Mti(self.mti), seal, &mut buffer);
         for (field, value) in &self.fields {
             match field {
-                2..=4 | 11..=25 | 35 | 60 | 61 => writer.digits(*field, value),
+                2..=4 | 11..=25 | 35 | 48 | 60 | 61 => writer.digits(*field, value),
                 _ => writer.bytes(*field, value),
             }
         }
@@ -169,9 +169,19 @@ fn bad_requests_get_the_code_that_the_wire_gives_them() {
             true,
         ),
         (
-            "a void, not served yet",
-            request().with(3, b"200000").with(60, b"2300000100060").with(61, b"0000010000011123"),
-            "40",
+            "a void of nothing",
+            request().with(11, b"000008").with(3, b"200000").with(60, b"2300000100060").with(61, b"0000010000991123"),
+            "25",
+            true,
+        ),
+        (
+            "an offline upload at 25 o'clock",
+            Request { mti: 220, ..request() }
+                .with(12, b"250000")
+                .with(13, b"1123")
+                .with(57, &[0xDF, 3, 1, 0])
+                .with(60, b"3600000100060"),
+            "30",
             true,
         ),
         ("benefit that doesn't apply", request().with(57, &[0xDF, 4, 4, 0, 0, 0, 99]).with(11, b"000007"), "12", true),

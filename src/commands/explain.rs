@@ -54,6 +54,7 @@ impl Explain {
         let id = self.decision_id;
         match deployment.journal().await?.record(id.sequence()).await? {
             Some(Record::Swipe(swipe)) if swipe.capsule.id == id => Ok(*swipe),
+            Some(Record::Offline(offline)) if offline.swipe.capsule.id == id => Ok(offline.swipe),
             _ => bail!("no decision {id} in the journal {}", deployment.config.journal_path().display()),
         }
     }

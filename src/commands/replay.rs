@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
-use xingka_core::capsule::{Record, Swipe};
+use xingka_core::capsule::{GiveBack, Record, Swipe};
 use xingka_core::decide::decide;
-use xingka_core::ids::{DecisionId, RuleBookVersion};
+use xingka_core::follow_up::judge_give_back;
+use xingka_core::ids::RuleBookVersion;
 use xingka_core::rules::RuleBook;
+
+use xingka_store::journal::Stored;
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
@@ -37,10 +40,10 @@ pub struct Replay {
 /// What came of deciding again.
 #[derive(Default)]
 pub struct Replayed {
-    /// Swipes decided again.
+    /// Swipes decided again, with voids and refunds.
     pub swipes: u64,
-    /// Those with another verdict now.
-    pub differences: Vec<DecisionId>,
+    /// Those with another verdict now: a decision's id, or a void's or refund's place.
+    pub differences: Vec<String>,
 }
 
 impl Replay {
@@ -49,7 +52,7 @@ impl Replay {
         let from = self.from.map_or(i64::MIN, jiff::Timestamp::as_millisecond);
         let to = self.to.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
         let replayed = replay(&deployment, from, to).await?;
-        let differences: Vec<String> = replayed.differences.iter().map(DecisionId::to_string).collect();
+        let differences = replayed.differences;
         if self.json.json {
             output::json(&json!({ "swipes": replayed.swipes, "differences": differences }))?;
         } else {
@@ -67,29 +70,41 @@ pub async fn replay(deployment: &Deployment, from_ms: i64, to_ms: i64) -> Result
     let mut replayed = Replayed::default();
     let mut next = 1;
     loop {
-        let mut swipes = Vec::new();
+        let mut decided = Vec::new();
         let mut last = None;
         journal
             .each(next, |stored| {
                 last = Some(stored.sequence);
-                match stored.record {
-                    Record::Swipe(swipe) if (from_ms..to_ms).contains(&swipe.capsule.at.epoch_ms) => {
-                        swipes.push(*swipe)
-                    }
-                    _ => {}
+                if (from_ms..to_ms).contains(&stored.record.epoch_ms()) {
+                    decided.extend(Decided::of(stored));
                 }
-                if swipes.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if decided.len() < AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
             .await?;
-        for swipe in &swipes {
+        for decided in &decided {
             replayed.swipes += 1;
-            if !books.decides_the_same(swipe).await? {
-                replayed.differences.push(swipe.capsule.id);
-            }
+            replayed.differences.extend(books.difference(decided).await?);
         }
         match last {
             Some(last) => next = last + 1,
             None => return Ok(replayed),
+        }
+    }
+}
+
+/// What was decided once.
+enum Decided {
+    Swipe(Box<Swipe>),
+    GiveBack(u64, Box<GiveBack>),
+}
+
+impl Decided {
+    fn of(stored: Stored) -> Option<Self> {
+        match stored.record {
+            Record::Swipe(swipe) => Some(Self::Swipe(swipe)),
+            Record::Offline(offline) => Some(Self::Swipe(Box::new(offline.swipe))),
+            Record::GiveBack(give_back) => Some(Self::GiveBack(stored.sequence, give_back)),
+            _ => None,
         }
     }
 }
@@ -101,6 +116,21 @@ struct RuleBooks<'d> {
 }
 
 impl RuleBooks<'_> {
+    /// What names a decision that comes out differently now.
+    async fn difference(&mut self, decided: &Decided) -> Result<Option<String>> {
+        match decided {
+            Decided::Swipe(swipe) => {
+                let same = self.decides_the_same(swipe).await?;
+                Ok((!same).then(|| swipe.capsule.id.to_string()))
+            }
+            Decided::GiveBack(sequence, give_back) => {
+                let GiveBack { ask, facts, at, outcome, .. } = &**give_back;
+                let same = judge_give_back(ask, facts, *at) == *outcome;
+                Ok((!same).then(|| format!("record {sequence}")))
+            }
+        }
+    }
+
     async fn decides_the_same(&mut self, swipe: &Swipe) -> Result<bool> {
         let capsule = &swipe.capsule;
         if !self.books.contains_key(&capsule.rules) {

@@ -13,10 +13,11 @@ use xingka_wire::dialect::TextEncoding;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::fields::Fields;
 use xingka_wire::integrity::{Ids, IntegrityAnswer, MAX_TEXT_BYTES};
+use xingka_wire::messages::Totals;
 use xingka_wire::mti::Mti;
 use xingka_wire::text::encode_text;
 
-use crate::capsule::Capsule;
+use crate::capsule::{BatchTotals, Capsule};
 use crate::facts::AskKind;
 use crate::time::Moment;
 use crate::verdict::{Outcome, Refusal, Verdict};
@@ -45,8 +46,8 @@ pub const fn refusal_code(refusal: Refusal) -> ResponseCode {
         Refusal::KeyReused => ResponseCode::DUPLICATE,
         Refusal::DeadlinePassed => ResponseCode::TOO_LATE,
         Refusal::Currency | Refusal::ChosenBenefit => ResponseCode::INVALID_TRANSACTION,
-        Refusal::Amount => ResponseCode::INVALID_AMOUNT,
-        Refusal::ReversedBefore => ResponseCode::NO_ORIGINAL,
+        Refusal::Amount | Refusal::NotTheOriginalAmount => ResponseCode::INVALID_AMOUNT,
+        Refusal::ReversedBefore | Refusal::NoOriginal => ResponseCode::NO_ORIGINAL,
         Refusal::Luhn | Refusal::UnknownCard => ResponseCode::UNKNOWN_CARD,
         Refusal::Lost => ResponseCode::LOST,
         Refusal::Stolen => ResponseCode::STOLEN,
@@ -146,6 +147,26 @@ pub(crate) fn compose_refusal(
 /// An answer that approves without deciding anything: reversals, sign-offs, echoes.
 pub(crate) fn compose_plain(asked: RequestView<'_, '_>, sealed: bool, stamp: Stamp) -> Result<Vec<u8>, EncodeFault> {
     asked.write(sealed, &stamp.parts(ResponseCode::APPROVED))
+}
+
+/// An answer of which its code says everything: voids, refunds, uploaded transactions.
+pub(crate) fn compose_code(asked: RequestView<'_, '_>, stamp: Stamp, outcome: Outcome) -> Result<Vec<u8>, EncodeFault> {
+    asked.write(true, &stamp.parts(code_of(outcome)))
+}
+
+/// A batch's totals with the flags of both halves, of domestic cards and of foreign ones, of which
+/// there are none; just the code where it is refused.
+pub(crate) fn compose_totals(
+    asked: RequestView<'_, '_>,
+    stamp: Stamp,
+    outcome: Outcome,
+    (totals, (domestic, foreign)): (&BatchTotals, (u8, u8)),
+) -> Result<Vec<u8>, EncodeFault> {
+    let plain = stamp.parts(code_of(outcome));
+    let none = BatchTotals::default().on_wire(foreign);
+    let totals = Totals::ascii(&totals.on_wire(domestic), &none).ok_or(EncodeFault::Content(48))?;
+    let totals = (outcome == Outcome::Approved).then_some(&totals[..]);
+    asked.write(true, &AnswerParts { totals, ..plain })
 }
 
 /// A sign-in's answer: the open batch, and the session keys under the TMK.

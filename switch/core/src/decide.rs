@@ -7,7 +7,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::city::{CardStatus, Holder, MerchantKind};
+use crate::city::{Card, CardStatus, Holder, MerchantKind};
 use crate::facts::{Ask, AskKind, AskedCard, Facts, Uses};
 use crate::money::{BasisPoints, Fen};
 use crate::rules::{BenefitKind, Limits, Plan, Rule, RuleBook};
@@ -49,12 +49,16 @@ fn admit<'f>(ask: &Ask, facts: &'f Facts, now: Moment) -> Result<&'f Holder, Ref
     if facts.reversed_before {
         return Err(Refusal::ReversedBefore);
     }
-    if let AskedCard::Number { luhn_ok: false, .. } = ask.card {
+    usable(&ask.card, facts.card.as_ref(), now)?;
+    facts.holder.as_ref().ok_or(Refusal::UnknownCard)
+}
+
+/// Whether a card may be used, its number's check digit first.
+pub(crate) fn usable(asked: &AskedCard, card: Option<&Card>, now: Moment) -> Result<(), Refusal> {
+    if let AskedCard::Number { luhn_ok: false, .. } = asked {
         return Err(Refusal::Luhn);
     }
-    let (Some(card), Some(holder)) = (&facts.card, &facts.holder) else {
-        return Err(Refusal::UnknownCard);
-    };
+    let card = card.ok_or(Refusal::UnknownCard)?;
     match card.status {
         CardStatus::Lost => return Err(Refusal::Lost),
         CardStatus::Stolen => return Err(Refusal::Stolen),
@@ -64,7 +68,7 @@ fn admit<'f>(ask: &Ask, facts: &'f Facts, now: Moment) -> Result<&'f Holder, Ref
     if card.expires < now.date.month() {
         return Err(Refusal::Expired);
     }
-    Ok(holder)
+    Ok(())
 }
 
 /// A purchase needs an amount; an inquiry may have one; a counter service has none.

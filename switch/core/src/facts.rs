@@ -6,14 +6,17 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use xingka_wire::integrity::IntegrityAnswer;
 use xingka_wire::messages::{Presented, Request};
 use xingka_wire::pan::CardRef;
 
+use crate::capsule::Given;
 use crate::city::{Card, Holder, Merchant, Scope};
 use crate::ids::{BenefitId, PanKey};
 use crate::money::Fen;
 use crate::pan::{CardHasher, bin, last4, luhn_ok};
 use crate::rules::ServiceCode;
+use crate::verdict::Verdict;
 
 /// What the terminal wants to know or do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +48,7 @@ pub enum AskedCard {
 }
 
 impl AskedCard {
-    fn of(card: &CardRef<'_>, hasher: &CardHasher) -> Self {
+    pub(crate) fn of(card: &CardRef<'_>, hasher: &CardHasher) -> Self {
         match card {
             CardRef::Pan(pan) => {
                 let digits = pan.as_ascii();
@@ -57,6 +60,14 @@ impl AskedCard {
                 }
             }
             CardRef::Credential(credential) => Self::Credential(Sha256::digest(credential).into()),
+        }
+    }
+
+    /// Tells one presented card from another.
+    pub const fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Number { key, .. } => key.0,
+            Self::Credential(digest) => *digest,
         }
     }
 }
@@ -87,16 +98,19 @@ impl Ask {
             Request::StarInquiry(message) => (AskKind::StarInquiry, &message.presented),
             Request::Purchase(message) => (AskKind::Purchase, &message.presented),
             Request::CounterService(message) => (AskKind::CounterService, &message.presented),
+            Request::OfflineUpload(message) => (AskKind::Purchase, &message.presented),
             _ => return None,
         };
         let Presented { amount_fen, currency, integrity, .. } = presented;
+        // What a terminal has sold is no preview, whatever it says.
+        let preview = integrity.preview && !matches!(request, Request::OfflineUpload(_));
         Some(Self {
             kind,
             card: AskedCard::of(&presented.card, hasher),
             amount: amount_fen.map(Fen),
             currency: *currency,
             service: integrity.service.and_then(|code| ServiceCode::new(code).ok()),
-            preview: integrity.preview,
+            preview,
             chosen: integrity.chosen_benefit.map(BenefitId),
         })
     }
@@ -104,6 +118,32 @@ impl Ask {
     /// Whether what applies is also used up.
     pub fn uses_up(&self) -> bool {
         self.kind != AskKind::StarInquiry && !self.preview
+    }
+}
+
+impl Given {
+    /// What a terminal gave offline, by its own account.
+    pub fn of(given: &IntegrityAnswer<'_>) -> Self {
+        Self {
+            original: given.original_fen.map(Fen),
+            payable: given.payable_fen.map(Fen),
+            off: given.off_fen.map(Fen),
+            benefits: given.benefits.iter().map(BenefitId).collect(),
+        }
+    }
+
+    /// Whether the switch would have given anything else. What the terminal doesn't say is no
+    /// difference.
+    pub fn differs(&self, verdict: &Verdict) -> bool {
+        let Some(price) = verdict.entitlement.price.as_ref().filter(|_| verdict.approved()) else {
+            return true;
+        };
+        let another = |said: Option<Fen>, judged: Fen| said.is_some_and(|said| said != judged);
+        let benefits = price.applied.iter().map(|applied| applied.benefit);
+        another(self.original, price.original)
+            || another(self.payable, price.payable())
+            || another(self.off, price.off())
+            || (self.payable.is_some() && !benefits.eq(self.benefits.iter().copied()))
     }
 }
 

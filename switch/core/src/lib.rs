@@ -30,6 +30,7 @@ pub mod authenticate;
 pub mod decide;
 pub mod answer;
 pub mod record;
+pub mod follow_up;
 pub mod respond;
 
 pub mod explain;

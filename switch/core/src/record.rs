@@ -6,7 +6,7 @@ use xingka_wire::encode::EncodeFault;
 
 use crate::answer::{self, Number, Stamp};
 use crate::authenticate::{Admitted, Identified};
-use crate::capsule::{Capsule, Effects, Record, Reversal, SignIn, SignOff, Swipe};
+use crate::capsule::{Capsule, Effects, Given, Offline, Record, Reversal, SignIn, SignOff, Swipe};
 use crate::time::Moment;
 use crate::verdict::Verdict;
 
@@ -64,12 +64,12 @@ impl Recorded {
 /// A record, and the answer that waits for it.
 pub type Prepared = (Record, Pending);
 
-fn prepare(sequence: u64, record: Record) -> Prepared {
+pub(crate) fn prepare(sequence: u64, record: Record) -> Prepared {
     let pending = Pending::new(sequence, &record);
     (record, pending)
 }
 
-fn stamp(at: Moment, sequence: u64) -> Stamp {
+pub(crate) fn stamp(at: Moment, sequence: u64) -> Stamp {
     Stamp { at, number: Number::Recorded(sequence) }
 }
 
@@ -84,6 +84,21 @@ pub fn record_swipe(
     let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
     Ok(prepare(sequence, Record::Swipe(Box::new(swipe))))
+}
+
+/// Records a purchase that the terminal decided, as it is judged now that it has arrived.
+pub fn record_offline(
+    admitted: &Admitted<'_>,
+    (capsule, verdict): (Capsule, Verdict),
+    given: Given,
+    received: Moment,
+    sequence: u64,
+) -> Result<Prepared, EncodeFault> {
+    let (stamp, encoding) = (stamp(received, sequence), admitted.authentic().terminal().profile.text);
+    let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
+    let differs = given.differs(&verdict);
+    let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
+    Ok(prepare(sequence, Record::Offline(Box::new(Offline { swipe, received, given, differs }))))
 }
 
 /// Records a reversal, and what it undoes.

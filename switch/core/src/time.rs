@@ -41,6 +41,20 @@ impl Date {
         (self.0 + 3).rem_euclid(7) as u8 + 1
     }
 
+    /// Month and day as a number, MMDD.
+    pub fn mmdd(self) -> u32 {
+        let (_, month, day) = self.civil();
+        month * 100 + day
+    }
+
+    /// The latest day up to this one that is written MMDD; `None` where no day is.
+    pub fn latest_written(self, mmdd: u32) -> Option<Self> {
+        let (year, ..) = self.civil();
+        // 29 February is there within eight years.
+        let years = (year - 8..=year).rev();
+        years.filter_map(|year| Self::from_civil(year, mmdd / 100, mmdd % 100)).find(|day| *day <= self)
+    }
+
     /// The month this day is in.
     pub fn month(self) -> Month {
         let (year, month, _) = self.civil();
@@ -116,8 +130,27 @@ impl Moment {
 
     /// Field 13: local date, `MMDD` as a number.
     pub fn mmdd(self) -> u32 {
-        let (_, month, day) = self.date.civil();
-        month * 100 + day
+        self.date.mmdd()
+    }
+
+    /// The latest moment up to this one at which a clock showed `hhmmss` on `mmdd`; `None` where
+    /// there is no such time. A clock that is ahead by less than a day shows this moment.
+    pub fn latest_shown(self, mmdd: u32, hhmmss: u32) -> Option<Self> {
+        let (hour, minute, second) = (hhmmss / 10_000, hhmmss / 100 % 100, hhmmss % 100);
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let tomorrow = Date(self.date.0 + 1);
+        let date = if tomorrow.mmdd() == mmdd { tomorrow } else { self.date.latest_written(mmdd)? };
+        let second_of_day = hour * 3_600 + minute * 60 + second;
+        let earlier_s =
+            i64::from(self.date.0 - date.0) * 86_400 + i64::from(self.second_of_day) - i64::from(second_of_day);
+        // Of a zone that changed its offset in between, off by that change: rules go by the date.
+        Some(if earlier_s < 0 {
+            self
+        } else {
+            Self { epoch_ms: self.epoch_ms - earlier_s * 1_000, date, second_of_day }
+        })
     }
 }
 
@@ -154,6 +187,22 @@ mod tests {
             assert_eq!(Date::from_civil(year, month, day), None);
         }
         assert!(Date::from_civil(2028, 2, 29).is_some());
+    }
+
+    #[test]
+    fn a_terminals_clock_is_placed_in_the_year_it_can_mean() {
+        let date = |y, m, d| Date::from_civil(y, m, d).unwrap();
+        let now = Moment { epoch_ms: 1_000_000_000, date: date(2026, 1, 2), second_of_day: 3_600 };
+        let shown = |mmdd, hhmmss| now.latest_shown(mmdd, hhmmss);
+        assert_eq!(shown(102, 5_959).unwrap(), Moment { epoch_ms: 999_999_000, second_of_day: 3_599, ..now });
+        assert_eq!(shown(102, 10_001), Some(now));
+        assert_eq!(shown(103, 0), Some(now));
+        assert_eq!(shown(1_231, 0).unwrap().date, date(2025, 12, 31));
+        assert_eq!(shown(104, 0).unwrap().date, date(2025, 1, 4));
+        assert_eq!(shown(229, 0).unwrap().date, date(2024, 2, 29));
+        for (mmdd, hhmmss) in [(230, 0), (1_301, 0), (101, 240_000), (101, 6_000), (101, 60)] {
+            assert_eq!(shown(mmdd, hhmmss), None, "{mmdd:04} {hhmmss:06}");
+        }
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub enum Refusal {
     Malfunction,
     /// A message of the wire that this version doesn't serve.
     NotServed,
+    /// No such purchase with this card, or one that was voided or reversed, or too long ago.
+    NoOriginal,
+    /// More than remains of the purchase, or not all of it.
+    NotTheOriginalAmount,
 }
 
 /// A discount or amount off that was applied.
@@ -195,6 +199,8 @@ impl fmt::Display for Refusal {
             Self::ChosenBenefit => "the chosen benefit does not apply",
             Self::Malfunction => "the switch cannot record",
             Self::NotServed => "this message is not served yet",
+            Self::NoOriginal => "there is no such purchase to give back",
+            Self::NotTheOriginalAmount => "the amount is not what the purchase can give back",
         })
     }
 }

@@ -19,6 +19,7 @@ pub mod service;
 mod listener;
 mod connection;
 mod spine;
+mod errand;
 mod outgoing;
 mod node;
 mod rebuild;

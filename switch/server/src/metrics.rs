@@ -8,6 +8,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use xingka_core::answer::{code_of, refusal_code};
+use xingka_core::capsule::{GiveBackKind, Record};
 use xingka_core::verdict::{Outcome, Refusal};
 use xingka_wire::code::ResponseCode;
 use xingka_wire::frame::FrameFault;
@@ -39,10 +40,7 @@ const CODES: &[ResponseCode] = &[
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
     outcomes: Vec<(ResponseCode, Counter)>,
-    pub(crate) swipes: Counter,
-    pub(crate) reversals: Counter,
-    pub(crate) sign_ins: Counter,
-    pub(crate) sign_offs: Counter,
+    recorded: Recorded,
     pub(crate) echoes: Counter,
     pub(crate) repeats: Counter,
     pub(crate) unrecorded: Counter,
@@ -54,6 +52,22 @@ pub(crate) struct Metrics {
     pub(crate) ended: EndedBy,
     journal_commits: Counter,
     journal_records: Gauge,
+}
+
+/// Records, by what they record.
+struct Recorded {
+    swipes: Counter,
+    reversals: Counter,
+    sign_ins: Counter,
+    sign_offs: Counter,
+    voids: Counter,
+    refunds: Counter,
+    offline: Counter,
+    differences: Counter,
+    settlements: Counter,
+    unbalanced: Counter,
+    uploads: Counter,
+    uploads_undone: Counter,
 }
 
 /// Frames that were none, by what was wrong.
@@ -91,10 +105,7 @@ impl Metrics {
             Self {
                 handle: recorder.handle(),
                 outcomes: CODES.iter().map(|code| (*code, outcome(*code))).collect(),
-                swipes: recorded("swipe"),
-                reversals: recorded("reversal"),
-                sign_ins: recorded("sign-in"),
-                sign_offs: recorded("sign-off"),
+                recorded: Recorded::new(),
                 echoes: counter!("xingka_echoes_total"),
                 repeats: counter!("xingka_repeats_total"),
                 unrecorded: counter!("xingka_unrecorded_total"),
@@ -110,8 +121,18 @@ impl Metrics {
         })
     }
 
-    /// A decision was made.
-    pub(crate) fn decided(&self, outcome: Outcome) {
+    /// A record was given to the journal.
+    pub(crate) fn recorded(&self, record: &Record) {
+        self.recorded.count(record);
+        let outcome = match record {
+            Record::Swipe(swipe) => swipe.verdict.outcome,
+            Record::Offline(offline) => offline.swipe.verdict.outcome,
+            Record::GiveBack(give_back) => give_back.outcome,
+            Record::Settlement(settlement) => settlement.outcome,
+            Record::Uploaded(uploaded) => uploaded.outcome,
+            Record::UploadEnd(end) => end.outcome,
+            Record::Reversal(_) | Record::SignIn(_) | Record::SignOff(_) => Outcome::Approved,
+        };
         self.outcome(code_of(outcome));
     }
 
@@ -132,6 +153,51 @@ impl Metrics {
         // Exact up to 2^53, which no journal reaches.
         self.journal_records.set(journal_records as f64);
         self.handle.render()
+    }
+}
+
+impl Recorded {
+    fn new() -> Self {
+        let what = |what: &'static str| counter!("xingka_recorded_total", "what" => what);
+        Self {
+            swipes: what("swipe"),
+            reversals: what("reversal"),
+            sign_ins: what("sign-in"),
+            sign_offs: what("sign-off"),
+            voids: what("void"),
+            refunds: what("refund"),
+            offline: what("offline-upload"),
+            differences: counter!("xingka_offline_differences_total"),
+            settlements: what("settlement"),
+            unbalanced: counter!("xingka_settlements_unbalanced_total"),
+            uploads: what("batch-upload"),
+            uploads_undone: counter!("xingka_uploads_undone_total"),
+        }
+    }
+
+    fn count(&self, record: &Record) {
+        let counter = match record {
+            Record::Swipe(_) => &self.swipes,
+            Record::Reversal(_) => &self.reversals,
+            Record::SignIn(_) => &self.sign_ins,
+            Record::SignOff(_) => &self.sign_offs,
+            Record::GiveBack(give_back) if give_back.ask.kind == GiveBackKind::Void => &self.voids,
+            Record::GiveBack(_) => &self.refunds,
+            Record::Offline(offline) => {
+                self.differences.increment(u64::from(offline.differs));
+                &self.offline
+            }
+            Record::Settlement(settlement) => {
+                self.unbalanced.increment(u64::from(!settlement.balanced()));
+                &self.settlements
+            }
+            Record::Uploaded(_) => &self.uploads,
+            Record::UploadEnd(end) => {
+                self.uploads_undone.increment(end.undone.len() as u64);
+                &self.uploads
+            }
+        };
+        counter.increment(1);
     }
 }
 
@@ -178,14 +244,13 @@ fn outcome(code: ResponseCode) -> Counter {
     counter!("xingka_outcomes_total", "code" => code.to_string())
 }
 
-fn recorded(what: &'static str) -> Counter {
-    counter!("xingka_recorded_total", "what" => what)
-}
-
 fn describe() {
     let counters = [
         ("xingka_outcomes_total", "Decisions and refusals, by response code"),
         ("xingka_recorded_total", "Records given to the journal, by what they record"),
+        ("xingka_offline_differences_total", "Offline purchases that the switch would have decided otherwise"),
+        ("xingka_settlements_unbalanced_total", "Settlements whose totals were not the switch's"),
+        ("xingka_uploads_undone_total", "Transactions undone at a batch upload's end, their answers having been lost"),
         ("xingka_echoes_total", "Echoes answered"),
         ("xingka_repeats_total", "Requests answered from the record of the first time"),
         ("xingka_unrecorded_total", "Answers that became 96 because their record was not committed in time"),

@@ -49,8 +49,11 @@ impl Memory {
         match &stored.record {
             Record::SignIn(sign_in) => self.sign_in(sign_in, city, security),
             Record::SignOff(sign_off) => self.sessions.entry(sign_off.terminal).or_default().session = None,
-            Record::Swipe(swipe) => self.confirm(&swipe.asked, swipe.capsule.at.epoch_ms),
-            Record::Reversal(reversal) => self.confirm(&reversal.asked, reversal.at.epoch_ms),
+            record => {
+                if let Some(asked) = record.asked() {
+                    self.confirm(asked, record.epoch_ms());
+                }
+            }
         }
     }
 

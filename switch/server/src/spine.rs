@@ -8,20 +8,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use xingka_core::answer::RequestView;
-use xingka_core::authenticate::{Admission, Admitted, Authentic, Identified, Refused, authenticate, identify};
-use xingka_core::capsule::Capsule;
+use xingka_core::authenticate::{Admission, Authentic, Identified, Refused, authenticate, identify};
 use xingka_core::city::Terminal;
-use xingka_core::decide::decide;
-use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
-use xingka_core::ids::{DecisionId, TerminalId};
-use xingka_core::ledger::Ledger;
-use xingka_core::record::{Prepared, record_reversal, record_sign_in, record_sign_off, record_swipe};
+use xingka_core::ids::TerminalId;
+use xingka_core::record::{Prepared, record_sign_in, record_sign_off};
 use xingka_core::respond::{echo, refuse};
-use xingka_core::rules::RuleBook;
 use xingka_core::session::SessionKey;
 use xingka_core::time::Moment;
 use xingka_core::verdict::Refusal;
-use xingka_store::journal::Appender;
 use xingka_wire::code::ResponseCode;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::fields::Fields;
@@ -30,6 +24,7 @@ use xingka_wire::messages::{Request, SignIn};
 use xingka_wire::mti::Head;
 use xingka_wire::{Malformed, Message, decode};
 
+use crate::errand::Errand;
 use crate::limits::OverLimit;
 use crate::newcomers::Peer;
 use crate::node::Node;
@@ -101,7 +96,7 @@ impl Node {
         let (terminal, limited) = (authentic.terminal(), &self.metrics.limited);
         let within = self.limits.authentic(&terminal.id, &terminal.merchant.id, limited);
         within.map_err(|OverLimit| Unrecorded::new(Refusal::Malfunction, &key))?;
-        let facts = Outside::gather(self, authentic.message());
+        let errand = Errand::of(self, &authentic, now).ok_or(Unrecorded::new(Refusal::NotServed, &key))?;
         let asked = authentic.asked(&self.hasher);
 
         let mut ledger = self.ledger();
@@ -118,15 +113,12 @@ impl Node {
         let mut journal = self.journal.appender();
         let broken = |_| Unrecorded::new(Refusal::Malfunction, &key);
         journal.ready().map_err(|_| broken(()))?;
-        let prepared = match (facts, &admitted.authentic().message().request) {
-            (Some(outside), _) => outside.decide(&admitted, &ledger, now, &journal, self),
-            (None, Request::Reversal(_)) => self.reverse(&admitted, &ledger, now, &journal),
-            (None, _) => return Err(Unrecorded::new(Refusal::NotServed, &key)),
-        };
-        let (record, pending) = prepared.map_err(|_| broken(()))?;
+        let at = (now, journal.next_sequence());
+        let (record, pending) = errand.run(self, &admitted, &ledger, at).map_err(|_| broken(()))?;
         let ticket = journal.append(&record).map_err(|_| broken(()))?;
         ledger.apply(pending.sequence(), &record);
         drop((journal, ledger));
+        self.metrics.recorded(&record);
 
         Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, Some(key), deadline) })
     }
@@ -143,17 +135,6 @@ impl Node {
 
     fn terminal(&self, id: &TerminalId) -> Option<Terminal> {
         self.city.terminal(id).map(|known| known.terminal)
-    }
-
-    fn reverse(
-        &self,
-        admitted: &Admitted<'_>,
-        ledger: &Ledger,
-        now: Moment,
-        journal: &Appender<'_>,
-    ) -> Result<Prepared, EncodeFault> {
-        self.metrics.reversals.increment(1);
-        record_reversal(admitted, now, ledger.originals(&admitted.asked().key), journal.next_sequence())
     }
 
     fn repeat(&self, sequence: u64, envelope: Envelope) -> Outgoing {
@@ -198,7 +179,6 @@ impl Node {
         let batch = ledger.open_batch(id);
         let outgoing = self.record(frame, |sequence| record_sign_in(identified, now, batch, keys, sequence))?;
         self.signed_in(id, session_key);
-        self.metrics.sign_ins.increment(1);
         Ok(outgoing)
     }
 
@@ -206,7 +186,6 @@ impl Node {
         let now = self.clock.now();
         let _ledger = self.ledger();
         let outgoing = self.record(frame, |sequence| record_sign_off(identified, now, sequence))?;
-        self.metrics.sign_offs.increment(1);
         self.signed_off(identified.terminal().id);
         Ok(outgoing)
     }
@@ -225,6 +204,7 @@ impl Node {
         let Ok(ticket) = journal.append(&record) else {
             return Err(broken);
         };
+        self.metrics.recorded(&record);
         let deadline = Instant::now() + self.settings.answer_deadline;
         Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, None, deadline) })
     }
@@ -293,55 +273,3 @@ impl Node {
 
 /// The first digits of housekeeping's message types.
 const HOUSEKEEPING: u16 = 8;
-
-/// What a decision needs from outside the ledger: looked up before the ledger is locked.
-struct Outside {
-    ask: Ask,
-    facts: Facts,
-    rules: Arc<RuleBook>,
-}
-
-impl Outside {
-    /// `None` for requests that ask for no decision.
-    fn gather(node: &Node, message: &Message<'_>) -> Option<Self> {
-        let ask = Ask::of(&message.request, &node.hasher)?;
-        let card = match &ask.card {
-            AskedCard::Number { key, .. } => node.city.card(key),
-            // No credential has been issued yet, so none is known.
-            AskedCard::Credential(_) => None,
-        };
-        let terminal = node.terminal(&TerminalId(message.request.origin().terminal))?;
-        let facts = Facts {
-            merchant: terminal.merchant,
-            scope: terminal.scope,
-            card,
-            holder: card.and_then(|card| node.city.holder(card.holder_no)),
-            reversed_before: false,
-            counts: Counts::default(),
-        };
-        Some(Self { ask, facts, rules: node.city.rules() })
-    }
-
-    /// Decides with what the ledger knows, and makes the record.
-    fn decide(
-        self,
-        admitted: &Admitted<'_>,
-        ledger: &Ledger,
-        now: Moment,
-        journal: &Appender<'_>,
-        node: &Node,
-    ) -> Result<Prepared, EncodeFault> {
-        let Self { ask, mut facts, rules } = self;
-        facts.reversed_before = ledger.reversed_before(&admitted.asked().key);
-        if let (Some(card), Some(holder)) = (&facts.card, &facts.holder) {
-            let limited = rules.limited(facts.merchant.id, holder.star(), holder.category);
-            facts.counts = ledger.counts(card.holder_no, limited, now.date);
-        }
-        let verdict = decide(&ask, &facts, &rules, now);
-        node.metrics.swipes.increment(1);
-        node.metrics.decided(verdict.outcome);
-        let sequence = journal.next_sequence();
-        let id = DecisionId::new(now.epoch_ms, node.settings.node, sequence);
-        record_swipe(admitted, Capsule { id, at: now, rules: rules.version(), ask, facts }, verdict, sequence)
-    }
-}

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::mti::Mti;
 use crate::pan::Pan;
 
-use super::parts::{Origin, fixed, number};
+use super::parts::{Origin, day_of_year, fixed, time_of_day};
 use super::settlement::{self, Totals};
 
 /// Batch upload, 0320 / 201: one transaction of the batch.
@@ -38,8 +38,8 @@ impl BatchUpload {
             origin: Origin::decode(fields)?,
             pan: Pan::from_digits(pan).ok_or(Fault::new(2, FaultKind::Value))?,
             amount_fen: fields.number(4),
-            local_time: number(fields, 12)?,
-            local_date: number(fields, 13)?,
+            local_time: time_of_day(fields)?,
+            local_date: day_of_year(fields)?,
             reference: fixed(fields, 37)?,
             currency: fixed(fields, 49)?,
         })

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::integrity::{IntegrityAnswer, MAX_INTEGRITY_BYTES};
 use crate::mti::Mti;
 
-use super::parts::{Extra, Kind, Presented, number};
+use super::parts::{Extra, Kind, Presented, day_of_year, time_of_day};
 
 pub(super) const KIND: Kind = (0, 0, 36);
 
@@ -31,8 +31,8 @@ impl<'a> OfflineUpload<'a> {
         let field_57 = fields.bytes(57).ok_or(Fault::missing(57))?;
         Ok(Self {
             presented: Presented::decode(fields)?,
-            local_time: number(fields, 12)?,
-            local_date: number(fields, 13)?,
+            local_time: time_of_day(fields)?,
+            local_date: day_of_year(fields)?,
             given: IntegrityAnswer::decode(field_57).map_err(|kind| Fault::new(57, kind))?,
         })
     }

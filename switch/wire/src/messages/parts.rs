@@ -215,3 +215,22 @@ pub(super) fn number(fields: &Fields<'_>, field: u8) -> Result<u32, Fault> {
     let number = fields.number(field).ok_or(Fault::missing(field))?;
     u32::try_from(number).map_err(|_| Fault::new(field, FaultKind::Value))
 }
+
+/// Field 12: hhmmss, a time that there is.
+pub(super) fn time_of_day(fields: &Fields<'_>) -> Result<u32, Fault> {
+    let time = number(fields, 12)?;
+    let exists = time / 10_000 < 24 && time / 100 % 100 < 60 && time % 100 < 60;
+    if exists { Ok(time) } else { Err(Fault::new(12, FaultKind::Value)) }
+}
+
+/// Field 13: MMDD, a day that some year has.
+pub(super) fn day_of_year(fields: &Fields<'_>) -> Result<u32, Fault> {
+    let date = number(fields, 13)?;
+    let days = match date / 100 {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    if (1..=days).contains(&(date % 100)) { Ok(date) } else { Err(Fault::new(13, FaultKind::Value)) }
+}

@@ -7,10 +7,17 @@
 //! The format is postcard's; variants and fields are only ever added as new variants at the
 //! end, so that every later version reads every older journal.
 
+mod follow_up;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use follow_up::{
+    BatchTotals, FoundSale, GiveBack, GiveBackAsk, GiveBackFacts, GiveBackKind, Given, Offline, OriginalRef,
+    Settlement, UploadEnd, Uploaded,
+};
 
 use crate::facts::{Ask, Facts};
 use crate::ids::{DecisionId, HolderNo, MerchantId, RuleBookVersion, TerminalId};
@@ -139,6 +146,16 @@ pub enum Record {
     SignIn(Box<SignIn>),
     /// A sign-off.
     SignOff(Box<SignOff>),
+    /// A void or refund.
+    GiveBack(Box<GiveBack>),
+    /// A purchase that the terminal decided.
+    Offline(Box<Offline>),
+    /// A settlement.
+    Settlement(Box<Settlement>),
+    /// One transaction of a batch upload.
+    Uploaded(Box<Uploaded>),
+    /// A batch upload's end.
+    UploadEnd(Box<UploadEnd>),
 }
 
 /// Bytes that are no record.
@@ -163,11 +180,31 @@ impl Record {
 
     /// When it was made, in milliseconds since 1970.
     pub fn epoch_ms(&self) -> i64 {
+        let at = match self {
+            Self::Swipe(swipe) => swipe.capsule.at,
+            Self::Reversal(reversal) => reversal.at,
+            Self::SignIn(sign_in) => sign_in.at,
+            Self::SignOff(sign_off) => sign_off.at,
+            Self::GiveBack(give_back) => give_back.at,
+            Self::Offline(offline) => offline.received,
+            Self::Settlement(settlement) => settlement.at,
+            Self::Uploaded(uploaded) => uploaded.at,
+            Self::UploadEnd(end) => end.at,
+        };
+        at.epoch_ms
+    }
+
+    /// The request it answers; housekeeping has no key.
+    pub fn asked(&self) -> Option<&Asked> {
         match self {
-            Self::Swipe(swipe) => swipe.capsule.at.epoch_ms,
-            Self::Reversal(reversal) => reversal.at.epoch_ms,
-            Self::SignIn(sign_in) => sign_in.at.epoch_ms,
-            Self::SignOff(sign_off) => sign_off.at.epoch_ms,
+            Self::Swipe(swipe) => Some(&swipe.asked),
+            Self::Reversal(reversal) => Some(&reversal.asked),
+            Self::SignIn(_) | Self::SignOff(_) => None,
+            Self::GiveBack(give_back) => Some(&give_back.asked),
+            Self::Offline(offline) => Some(&offline.swipe.asked),
+            Self::Settlement(settlement) => Some(&settlement.asked),
+            Self::Uploaded(uploaded) => Some(&uploaded.asked),
+            Self::UploadEnd(end) => Some(&end.asked),
         }
     }
 
@@ -177,6 +214,11 @@ impl Record {
             Self::Reversal(reversal) => &reversal.answer,
             Self::SignIn(sign_in) => &sign_in.answer,
             Self::SignOff(sign_off) => &sign_off.answer,
+            Self::GiveBack(give_back) => &give_back.answer,
+            Self::Offline(offline) => &offline.swipe.answer,
+            Self::Settlement(settlement) => &settlement.answer,
+            Self::Uploaded(uploaded) => &uploaded.answer,
+            Self::UploadEnd(end) => &end.answer,
         }
     }
 }
