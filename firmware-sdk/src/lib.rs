@@ -39,6 +39,7 @@ use xingka_wire::mac::{MacAlgorithm, MacKey};
 use xingka_wire::messages::{CounterService, Echo, Origin, Presented, Purchase, SignIn, SignOff, StarInquiry};
 use xingka_wire::mti::{Head, Mti};
 use xingka_wire::pan::{CardRef, Pan};
+use xingka_wire::parameters::Told;
 use xingka_wire::session_keys::{KeyLayout, SessionKeys, Tmk};
 
 /// Bytes that are enough for any request or answer here, without frame.
@@ -173,8 +174,32 @@ impl Terminal {
 
     /// Writes an echo.
     pub fn echo(&mut self, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
-        let request = Echo { origin: self.origin() };
+        let request = Echo { origin: self.origin(), holds: None };
         self.write(Echo::MTI, false, frame, |writer| request.encode(writer))
+    }
+
+    /// Writes an echo that asks for parameters, with the version that the terminal holds, 0 for none.
+    pub fn ask_for_parameters(&mut self, holds: u32, frame: &mut [u8]) -> Result<Sent, TerminalFault> {
+        let request = Echo { origin: self.origin(), holds: Some(holds) };
+        self.write(Echo::MTI, false, frame, |writer| request.encode(writer))
+    }
+
+    /// Takes its answer; `None` where the switch has no parameters to give.
+    ///
+    /// A terminal that is signed in takes only parameters with the right seal: 08xx messages carry
+    /// no MAC, so anybody could have sent others.
+    pub fn parameters(&self, sent: &Sent, frame: &[u8]) -> Result<Option<Told>, TerminalFault> {
+        let answer = self.read(sent, frame)?;
+        if answer.code != ResponseCode::APPROVED {
+            return Err(TerminalFault::Refused(answer.code));
+        }
+        let Some(field) = answer.fields.bytes(62) else { return Ok(None) };
+        let origin = (&self.profile.terminal, sent.stan);
+        let told = Told::decode(field, origin, self.session.as_ref()).ok_or(TerminalFault::Missing(62))?;
+        match (told.sealed, &self.session) {
+            (Some(true), _) | (None, None) => Ok(Some(told)),
+            _ => Err(TerminalFault::WrongMac),
+        }
     }
 
     /// Writes a star inquiry; with an amount, about that purchase.

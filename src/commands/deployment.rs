@@ -60,6 +60,7 @@ impl Deployment {
             idle_timeout: self.config.idle_timeout,
             answer_deadline: self.config.answer_deadline,
             limits: self.config.limits,
+            terminals: self.config.terminals,
         };
         Ok(Service::start(settings, self.store, self.master, self.card_hasher).await?)
     }

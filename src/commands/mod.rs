@@ -12,6 +12,7 @@ mod output;
 mod replay;
 mod serve;
 mod swipe;
+mod terminal;
 
 mod deployment;
 
@@ -42,6 +43,7 @@ enum Command {
     Audit(audit::Audit),
     Explain(explain::Explain),
     Replay(replay::Replay),
+    Terminal(terminal::TerminalCommand),
     Doctor(doctor::Doctor),
 }
 
@@ -91,6 +93,7 @@ impl Cli {
             Command::Audit(command) => command.run().await,
             Command::Explain(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Terminal(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
         }
     }

@@ -5,6 +5,7 @@
 //! an error that says so, rather than a setting that does nothing.
 
 mod keys;
+mod terminals;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -15,8 +16,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use config::{Config as Layers, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use terminals::TerminalsSettings;
 use xingka_core::pan::CardHasher;
-use xingka_server::LimitSettings;
+use xingka_server::{LimitSettings, TerminalSettings};
 use xingka_store::journal::Durability;
 use xingka_store::vault::MasterKey;
 
@@ -35,6 +37,7 @@ struct Settings {
     keys: KeySettings,
     api: ApiSettings,
     limits: LimitsSettings,
+    terminals: TerminalsSettings,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +95,7 @@ impl Default for Settings {
             keys: KeySettings::default(),
             api: ApiSettings::default(),
             limits: LimitsSettings::default(),
+            terminals: TerminalsSettings::default(),
         }
     }
 }
@@ -167,6 +171,8 @@ pub struct Config {
     pub durability: Durability,
     /// Everybody's share of the switch.
     pub limits: LimitSettings,
+    /// What terminals are told.
+    pub terminals: TerminalSettings,
     /// Where the API listens.
     pub api: ApiAddress,
     master: KeySource,
@@ -261,6 +267,7 @@ impl Settings {
             )?),
             durability: self.journal.durability()?,
             limits: self.limits.check(),
+            terminals: self.terminals.check(self.switch.answer_deadline_ms)?,
             api: api_address(self.api.listen.as_deref())?,
             master: KeySource::parse("keys.master", &self.keys.master, folder)?,
             card_hash: KeySource::parse("keys.card_hash", &self.keys.card_hash, folder)?,

@@ -144,9 +144,19 @@ pub(crate) fn compose_refusal(
     asked.write(sealed, &stamp.parts(refusal_code(refusal)))
 }
 
-/// An answer that approves without deciding anything: reversals, sign-offs, echoes.
+/// An answer that approves without deciding anything: reversals, sign-offs.
 pub(crate) fn compose_plain(asked: RequestView<'_, '_>, sealed: bool, stamp: Stamp) -> Result<Vec<u8>, EncodeFault> {
     asked.write(sealed, &stamp.parts(ResponseCode::APPROVED))
+}
+
+/// An echo's answer, with parameters in field 62 where there are any.
+pub(crate) fn compose_echo(
+    asked: RequestView<'_, '_>,
+    stamp: Stamp,
+    parameters: Option<&[u8]>,
+) -> Result<Vec<u8>, EncodeFault> {
+    let plain = stamp.parts(ResponseCode::APPROVED);
+    asked.write(false, &AnswerParts { keys: parameters, ..plain })
 }
 
 /// An answer of which its code says everything: voids, refunds, uploaded transactions.

@@ -11,19 +11,20 @@ use xingka_wire::dialect::Dialect;
 use xingka_wire::encode::{EncodeFault, MAX_FRAME_BYTES, seal_frame};
 use xingka_wire::mti::{Command, Head};
 
-use crate::answer::{RequestView, Stamp, compose_plain, compose_refusal};
+use crate::answer::{RequestView, Stamp, compose_echo, compose_refusal};
 use crate::record::Recorded;
 use crate::session::SessionKey;
 use crate::verdict::Refusal;
 
-/// Gives a recorded answer: sealed under `key` (none for housekeeping), its header current.
+/// Gives a recorded answer: sealed under `key` (none for housekeeping), its header current, with
+/// what the terminal is to do next.
 pub fn respond(
     recorded: &Recorded,
     dialect: &Dialect,
-    request: Head,
+    (request, command): (Head, Command),
     key: Option<&SessionKey>,
 ) -> Result<Vec<u8>, EncodeFault> {
-    frame(dialect, request.answer(Command::None), &recorded.answer, key)
+    frame(dialect, request.answer(command), &recorded.answer, key)
 }
 
 /// Refuses a request that nothing was decided about.
@@ -43,9 +44,15 @@ pub fn refuse(
     frame(asked.fields.dialect(), request.answer(command), &mab, key)
 }
 
-/// Says that the switch is there. An echo decides nothing, so there is nothing to record.
-pub fn echo(asked: RequestView<'_, '_>, request: Head, stamp: Stamp) -> Result<Vec<u8>, EncodeFault> {
-    frame(asked.fields.dialect(), request.answer(Command::None), &compose_plain(asked, false, stamp)?, None)
+/// Says that the switch is there, and gives the terminal its parameters where it asks for them.
+/// An echo decides nothing, so there is nothing to record.
+pub fn echo(
+    asked: RequestView<'_, '_>,
+    (request, command): (Head, Command),
+    stamp: Stamp,
+    parameters: Option<&[u8]>,
+) -> Result<Vec<u8>, EncodeFault> {
+    frame(asked.fields.dialect(), request.answer(command), &compose_echo(asked, stamp, parameters)?, None)
 }
 
 fn frame(dialect: &Dialect, head: Head, mab: &[u8], key: Option<&SessionKey>) -> Result<Vec<u8>, EncodeFault> {

@@ -21,6 +21,8 @@ const KEYS_KEPT: usize = 3;
 pub struct SessionKey {
     /// Counts the terminal's sign-ins.
     pub serial: u32,
+    /// When it was made, in milliseconds since 1970.
+    pub made_ms: i64,
     /// What seals and verifies.
     pub mac: MacKey,
 }
@@ -92,7 +94,7 @@ mod tests {
 
     fn key(serial: u32) -> Arc<SessionKey> {
         let mac = MacKey::new(MacAlgorithm::AesCmac, &[serial as u8; 16]).unwrap();
-        Arc::new(SessionKey { serial, mac })
+        Arc::new(SessionKey { serial, made_ms: 0, mac })
     }
 
     fn signed_in(serials: core::ops::RangeInclusive<u32>) -> Session {

@@ -20,7 +20,7 @@ use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::frame::{Frame, Step, next_frame};
 use xingka_wire::mac::{MacAlgorithm, MacKey};
 use xingka_wire::messages::{Origin, Presented, Purchase, Reversal};
-use xingka_wire::mti::{Head, Mti};
+use xingka_wire::mti::{Command, Head, Mti};
 use xingka_wire::pan::{CardRef, Pan};
 
 fn key() -> MacKey {
@@ -63,7 +63,7 @@ fn authentic(frame: &[u8]) -> Authentic<'_> {
         Merchant { id: MerchantId(*b"999520153990001"), kind: MerchantKind::Merchant, circle: Circle::Member };
     let (id, mac, scope) = (TerminalId(*b"QZ000001"), MacAlgorithm::AesCmac, Scope::default());
     let terminal = Terminal { id, merchant, mac, profile: &CUP, scope };
-    let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, mac: key() }));
+    let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, made_ms: 0, mac: key() }));
     authenticate(xingka_wire::decode(&framed).unwrap(), Some(terminal), Some(&session), 0).unwrap()
 }
 
@@ -133,7 +133,7 @@ fn an_answer_names_as_many_waivers_as_it_has_room_for() {
     let (_, pending) = record_swipe(&admitted, capsule, verdict, 1).unwrap();
     let recorded = pending.committed(Receipt::durable_through(1)).unwrap();
     let key = admitted.authentic().key();
-    let answer = respond(&recorded, &CUP, Head::default(), Some(key)).unwrap();
+    let answer = respond(&recorded, &CUP, (Head::default(), Command::None), Some(key)).unwrap();
     let body = &answer[2 + 11..];
     let framed = Frame { dialect: &CUP, head: Head::default(), mti: Mti(210), body };
     let told = Answer::decode(&framed).unwrap();

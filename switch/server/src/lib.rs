@@ -20,6 +20,7 @@ mod listener;
 mod connection;
 mod spine;
 mod errand;
+mod commands;
 mod outgoing;
 mod node;
 mod rebuild;
@@ -32,6 +33,7 @@ mod metrics;
 mod health;
 
 pub use clock::Clock;
+pub use commands::TerminalSettings;
 pub use health::Health;
 pub use limits::LimitSettings;
 pub use service::{Service, ServiceError};

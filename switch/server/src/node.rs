@@ -14,6 +14,7 @@ use xingka_store::City;
 use xingka_store::journal::{Journal, JournalError, JournalReader};
 
 use crate::clock::Clock;
+use crate::commands::Offered;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) newcomers: Arc<Newcomers>,
+    pub(crate) offered: Option<Offered>,
     /// Held while a request is decided and put into the journal, so that the journal's
     /// order is the order in which decisions saw each other's effects.
     ledger: Mutex<Ledger>,
@@ -56,6 +58,7 @@ impl Node {
         let unrecorded = AtomicU64::new(clock.now().epoch_ms.unsigned_abs() / 100);
         let limits = Limits::new(settings.limits);
         let (journal, reader) = journal;
+        let offered = Offered::new(settings.terminals.parameters);
         Arc::new(Self {
             settings,
             clock,
@@ -66,6 +69,7 @@ impl Node {
             metrics: Metrics::new(),
             limits,
             newcomers: Arc::default(),
+            offered,
             ledger: Mutex::new(memory.ledger),
             sessions: RwLock::new(memory.sessions),
             reader: tokio::sync::Mutex::new(reader),

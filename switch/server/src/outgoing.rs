@@ -12,7 +12,7 @@ use xingka_store::journal::Ticket;
 use xingka_wire::decode;
 use xingka_wire::dialect::Dialect;
 use xingka_wire::frame::Frame;
-use xingka_wire::mti::{Head, Mti};
+use xingka_wire::mti::{Command, Head, Mti};
 use zeroize::Zeroizing;
 
 use crate::node::Node;
@@ -35,6 +35,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Envelope {
     dialect: &'static Dialect,
     head: Head,
+    /// What the terminal is to do next.
+    command: Command,
     mti: Mti,
     key: Option<Arc<SessionKey>>,
     /// Until when it may leave as what was decided.
@@ -47,7 +49,13 @@ impl Envelope {
     /// For the answer to a message that came in `frame`.
     pub(crate) fn new(frame: &Frame<'_>, key: Option<Arc<SessionKey>>, deadline: Instant) -> Self {
         let request = Zeroizing::new(frame.body.to_vec());
-        Self { dialect: frame.dialect, head: frame.head, mti: frame.mti, key, deadline, request }
+        let Frame { dialect, head, mti, .. } = *frame;
+        Self { dialect, head, command: Command::None, mti, key, deadline, request }
+    }
+
+    /// With a command in the answer's header.
+    pub(crate) fn telling(self, command: Command) -> Self {
+        Self { command, ..self }
     }
 
     fn frame(&self) -> Frame<'_> {
@@ -94,8 +102,10 @@ impl Node {
             }
         };
         let in_time = recorded.filter(|_| Instant::now() <= envelope.deadline);
-        let sealed = in_time
-            .and_then(|recorded| respond(&recorded, envelope.dialect, envelope.head, envelope.key.as_deref()).ok());
+        let sealed = in_time.and_then(|recorded| {
+            let head = (envelope.head, envelope.command);
+            respond(&recorded, envelope.dialect, head, envelope.key.as_deref()).ok()
+        });
         match sealed {
             Some(frame) => self.send(&frame, bytes),
             None => {

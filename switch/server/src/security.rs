@@ -52,9 +52,9 @@ impl SecurityModule {
         &self,
         terminal: &CityTerminal,
         layout: KeyLayout,
-        serial: u32,
+        (serial, made_ms): (u32, i64),
     ) -> Result<(NewKeys, Arc<SessionKey>), SecurityFault> {
-        let CityTerminal { terminal: Terminal { id, mac, .. }, tmk_wrapped } = terminal;
+        let CityTerminal { terminal: Terminal { id, mac, .. }, tmk_wrapped, .. } = terminal;
         let mut random = Zeroizing::new([[0; KEY_BYTES]; KEYS]);
         getrandom::fill(random.as_flattened_mut()).map_err(SecurityFault::Random)?;
         let keys = SessionKeys::from_random(layout, *mac, &random)?;
@@ -66,7 +66,7 @@ impl SecurityModule {
             for_terminal: field.get(..length).unwrap_or_default().to_vec(),
             wrapped: self.master.wrap(&session_context(*id, serial), random.as_flattened()),
         };
-        Ok((new, session_key(*mac, &keys, serial)?))
+        Ok((new, session_key(*mac, &keys, serial, made_ms)?))
     }
 
     /// Opens the session key of a recorded sign-in.
@@ -82,7 +82,8 @@ impl SecurityModule {
         let flat = random.as_flattened_mut();
         flat.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
         let layout = KeyLayout::by_network_code(sign_in.network_code).ok_or(KeyFault::Layout)?;
-        session_key(mac, &SessionKeys::from_random(layout, mac, &random)?, sign_in.key_serial)
+        let keys = SessionKeys::from_random(layout, mac, &random)?;
+        session_key(mac, &keys, sign_in.key_serial, sign_in.at.epoch_ms)
     }
 
     fn tmk(&self, terminal: TerminalId, wrapped: &[u8]) -> Result<Tmk, SecurityFault> {
@@ -94,8 +95,13 @@ impl SecurityModule {
     }
 }
 
-fn session_key(mac: MacAlgorithm, keys: &SessionKeys, serial: u32) -> Result<Arc<SessionKey>, SecurityFault> {
-    Ok(Arc::new(SessionKey { serial, mac: MacKey::new(mac, keys.mac_key())? }))
+fn session_key(
+    mac: MacAlgorithm,
+    keys: &SessionKeys,
+    serial: u32,
+    made_ms: i64,
+) -> Result<Arc<SessionKey>, SecurityFault> {
+    Ok(Arc::new(SessionKey { serial, made_ms, mac: MacKey::new(mac, keys.mac_key())? }))
 }
 
 /// Where a sign-in's session keys are wrapped for.

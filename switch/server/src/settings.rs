@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use xingka_store::journal::Durability;
 
+use crate::commands::TerminalSettings;
 use crate::limits::LimitSettings;
 
 /// What a node is told to be.
@@ -31,4 +32,6 @@ pub struct Settings {
     pub answer_deadline: Duration,
     /// Everybody's share.
     pub limits: LimitSettings,
+    /// What terminals are told.
+    pub terminals: TerminalSettings,
 }

@@ -20,8 +20,9 @@ use xingka_wire::code::ResponseCode;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::fields::Fields;
 use xingka_wire::frame::Frame;
-use xingka_wire::messages::{Request, SignIn};
-use xingka_wire::mti::Head;
+use xingka_wire::messages::{Echo, Request, SignIn};
+use xingka_wire::mti::{Command, Head};
+use xingka_wire::parameters::MAX_PARAMETER_BYTES;
 use xingka_wire::{Malformed, Message, decode};
 
 use crate::errand::Errand;
@@ -90,7 +91,7 @@ impl Node {
     ) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let deadline = arrived + self.settings.answer_deadline;
-        let authentic = self.authenticate(message, now)?;
+        let (authentic, command) = self.authenticate(message, now)?;
         let key = authentic.key().clone();
         peer.prove();
         let (terminal, limited) = (authentic.terminal(), &self.metrics.limited);
@@ -105,7 +106,7 @@ impl Node {
             Admission::New(admitted) => admitted,
             Admission::Repeat(sequence) => {
                 drop(ledger);
-                let envelope = Envelope::new(frame, Some(key), deadline);
+                let envelope = Envelope::new(frame, Some(key), deadline).telling(command);
                 return Ok(self.repeat(sequence, envelope));
             }
             Admission::Refused(refusal) => return Err(Unrecorded::new(refusal, &key)),
@@ -120,17 +121,22 @@ impl Node {
         drop((journal, ledger));
         self.metrics.recorded(&record);
 
-        Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, Some(key), deadline) })
+        let envelope = Envelope::new(frame, Some(key), deadline).telling(command);
+        Ok(Outgoing::Recorded { ticket, pending, envelope })
     }
 
-    fn authenticate<'m>(&self, message: Message<'m>, now: Moment) -> Result<Authentic<'m>, Unrecorded> {
-        let id = TerminalId(message.request.origin().terminal);
-        let session = self.session(&id);
-        let authentic = authenticate(message, self.terminal(&id), session.as_deref(), now.epoch_ms)?;
+    /// The message, if it is what it says, and what its terminal is to do next.
+    fn authenticate<'m>(&self, message: Message<'m>, now: Moment) -> Result<(Authentic<'m>, Command), Unrecorded> {
+        let (id, head) = (TerminalId(message.request.origin().terminal), message.head);
+        let (known, session) = (self.city.terminal(&id), self.session(&id));
+        let terminal = known.as_deref().map(|known| known.terminal);
+        let authentic = authenticate(message, terminal, session.as_deref(), now.epoch_ms)?;
         if let Some(session) = &session {
             self.confirm(&id, session, authentic.key().serial, now);
         }
-        Ok(authentic)
+        let newest = session.as_deref().map(|session| &**session.newest());
+        let command = known.map_or(Command::None, |known| self.command(&known, newest, head, now));
+        Ok((authentic, command))
     }
 
     fn terminal(&self, id: &TerminalId) -> Option<Terminal> {
@@ -152,7 +158,8 @@ impl Node {
         match request {
             Request::SignIn(sign_in) => self.sign_in(&identified, &sign_in, frame),
             Request::SignOff(_) => self.sign_off(&identified, frame),
-            _ => Ok(self.echo(identified.message())),
+            Request::Echo(Echo { holds, .. }) => Ok(self.echo(&identified, holds.is_some(), peer)),
+            _ => Err(Unrecorded::Refused(Refusal::UnknownMessage, None)),
         }
     }
 
@@ -171,7 +178,7 @@ impl Node {
         }
         let now = self.clock.now();
         let ledger = self.ledger();
-        let made = self.security.make_session_keys(&known, sign_in.layout, self.next_serial(&id));
+        let made = self.security.make_session_keys(&known, sign_in.layout, (self.next_serial(&id), now.epoch_ms));
         let (keys, session_key) = made.map_err(|fault| {
             tracing::error!(terminal = %id, %fault, "no session keys could be made");
             refused(Refusal::Malfunction)
@@ -209,10 +216,26 @@ impl Node {
         Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, None, deadline) })
     }
 
-    fn echo(&self, message: &Message<'_>) -> Outgoing {
+    fn echo(&self, identified: &Identified<'_>, asks_for_parameters: bool, peer: &Peer) -> Outgoing {
         self.metrics.echoes.increment(1);
+        let (message, id) = (identified.message(), identified.terminal().id);
+        let session = self.session(&id);
+        let newest = session.as_deref().map(|session| &**session.newest());
+        let mut buffer = [0; MAX_PARAMETER_BYTES];
+        let offered = self.offered.as_ref().filter(|_| asks_for_parameters);
+        let stan = message.request.origin().stan;
+        let parameters = offered.map(|offered| {
+            // Anybody can send an echo in a terminal's name.
+            if peer.is_proven() {
+                offered.note_fetched(id);
+            }
+            offered.field(id, stan, newest, &mut buffer)
+        });
+        let known = self.city.terminal(&id);
+        let now = self.clock.now();
+        let command = known.map_or(Command::None, |known| self.command(&known, newest, message.head, now));
         let asked = RequestView { mti: message.mti, fields: &message.fields };
-        self.ready(echo(asked, message.head, self.unrecorded_stamp()))
+        self.ready(echo(asked, (message.head, command), self.unrecorded_stamp(), parameters))
     }
 
     fn refuse_malformed(&self, malformed: &Malformed<'_>, peer: &Peer) -> Outgoing {

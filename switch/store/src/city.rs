@@ -34,6 +34,8 @@ pub struct CityTerminal {
     pub terminal: Terminal,
     /// Its master key, wrapped in the context of [`crate::vault::tmk_context`].
     pub tmk_wrapped: Vec<u8>,
+    /// Session keys made before this, in milliseconds since 1970, are to be replaced.
+    pub new_keys_ms: i64,
 }
 
 type Terminals = HashMap<TerminalId, Arc<CityTerminal>>;

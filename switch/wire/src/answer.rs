@@ -30,7 +30,7 @@ pub struct AnswerParts<'p> {
     pub totals: Option<&'p [u8]>,
     /// Field 57.
     pub integrity: Option<&'p IntegrityAnswer<'p>>,
-    /// Field 62.
+    /// Field 62: session keys, or parameters.
     pub keys: Option<&'p [u8]>,
 }
 

@@ -33,6 +33,7 @@ pub mod pan;
 pub mod code;
 pub mod mac;
 pub mod session_keys;
+pub mod parameters;
 pub mod encode;
 pub mod answer;
 pub mod text;

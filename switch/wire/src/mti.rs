@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::parameters::Software;
+
 use crate::dialect::{Content, Dialect, Side};
 use crate::digits::{self, DigitString};
 
@@ -94,6 +96,12 @@ impl Head {
         let mut header = self.header;
         header[2] = header[2] & 0xF0 | command.digit();
         Self { tpdu: [id, s1, s0, d1, d0], header }
+    }
+
+    /// The software that the terminal says it runs.
+    pub const fn software(self) -> Software {
+        let [_, version, _, a, b, c] = self.header;
+        Software { version, sub_version: [a, b, c] }
     }
 
     /// The command in an answer's processing digit; `None` for a digit that means nothing.

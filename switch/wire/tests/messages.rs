@@ -97,7 +97,7 @@ fn sign_off() {
 #[test]
 fn echo() {
     let literal = format!("0820 0020000000C00010 004711 {PLACE} 0013 00 000012 301 6 0 0");
-    assert_bytes(Echo::MTI, Seal::None, |writer| Echo { origin: ORIGIN }.encode(writer), &literal);
+    assert_bytes(Echo::MTI, Seal::None, |writer| Echo { origin: ORIGIN, holds: None }.encode(writer), &literal);
     with_request(&literal, Seal::None, |request| assert!(matches!(request, Request::Echo(_))));
 }
 
@@ -578,6 +578,6 @@ fn a_writer_refuses_the_mac_in_two_places() {
 
 #[test]
 fn a_batch_of_seven_digits_is_refused() {
-    let echo = Echo { origin: Origin { batch: 1_000_000, ..ORIGIN } };
+    let echo = Echo { origin: Origin { batch: 1_000_000, ..ORIGIN }, holds: None };
     assert_eq!(fault_of(Seal::None, |writer| echo.encode(writer)), Some(EncodeFault::Content(60)));
 }

@@ -67,6 +67,7 @@ impl Table for Terminals<'_> {
             mac: mac?,
             scope: scope?,
             tmk_wrapped: tmk_wrapped?,
+            new_keys_ms: 0,
         })
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct TerminalRow {
     pub(crate) mac: MacAlgorithm,
     pub(crate) scope: Scope,
     pub(crate) tmk_wrapped: Vec<u8>,
+    /// Not in the file: see [`Store::ask_for_new_keys`].
+    pub(crate) new_keys_ms: i64,
 }
 
 const MERCHANTS: Upsert = Upsert {
@@ -87,13 +89,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Has a terminal, or every one, told to sign in again: its keys made before `now_ms` are to be
+    /// replaced. Says how many terminals that is; in force on every node within a second.
+    pub async fn ask_for_new_keys(&self, terminal: Option<TerminalId>, now_ms: i64) -> Result<u64, StoreError> {
+        let mut change = self.change().await?;
+        let query =
+            sqlx::query("UPDATE terminals SET new_keys_ms = $1, revision = $2 WHERE $3 = '' OR terminal_id = $3");
+        let id = terminal.map(|id| id.to_string()).unwrap_or_default();
+        let updated = query.bind(now_ms).bind(change.revision).bind(id).execute(&mut *change.transaction).await;
+        let count = updated.doing("asking for new session keys")?.rows_affected();
+        change.commit().await?;
+        Ok(count)
+    }
+}
+
 impl TerminalRow {
     /// The terminal as memory holds it, where its merchant is known.
     pub(crate) fn at(self, merchants: &HashMap<MerchantId, Merchant>) -> Option<CityTerminal> {
-        let Self { id, merchant_id, profile, mac, scope, tmk_wrapped } = self;
+        let Self { id, merchant_id, profile, mac, scope, tmk_wrapped, new_keys_ms } = self;
         let merchant = *merchants.get(&merchant_id)?;
         let profile = Dialect::by_name(profile)?;
-        Some(CityTerminal { terminal: Terminal { id, merchant, mac, profile, scope }, tmk_wrapped })
+        Some(CityTerminal { terminal: Terminal { id, merchant, mac, profile, scope }, tmk_wrapped, new_keys_ms })
     }
 }
 
@@ -118,7 +135,7 @@ pub(crate) async fn each_terminal(
     mut visit: impl FnMut(TerminalRow),
 ) -> Result<(), StoreError> {
     let query = sqlx::query(
-        "SELECT terminal_id, merchant_id, profile, mac, scope, tmk_wrapped \
+        "SELECT terminal_id, merchant_id, profile, mac, scope, tmk_wrapped, new_keys_ms \
          FROM terminals WHERE revision > $1 ORDER BY terminal_id",
     );
     let mut rows = query.bind(since).fetch(&mut **reader);
@@ -162,5 +179,6 @@ fn terminal(row: &SqliteRow) -> Result<TerminalRow, StoreError> {
         mac: word(3, "mac")?.parse().readable("terminals", "mac")?,
         scope: word(4, "scope")?.parse().readable("terminals", "scope")?,
         tmk_wrapped: row.try_get(5).readable("terminals", "tmk_wrapped")?,
+        new_keys_ms: row.try_get(6).readable("terminals", "new_keys_ms")?,
     })
 }
