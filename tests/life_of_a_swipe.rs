@@ -24,7 +24,7 @@ use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::frame::{Step, next_frame};
 use xingka_wire::mac::{MacAlgorithm, MacKey};
 use xingka_wire::messages::{Origin, Presented, Purchase};
-use xingka_wire::mti::Head;
+use xingka_wire::mti::{Command, Head};
 use xingka_wire::pan::{CardRef, Pan};
 
 const PAGE: &str = include_str!("../docs/life-of-a-swipe.md");
@@ -132,7 +132,7 @@ fn the_page_shows_the_bytes_that_the_code_makes() {
         profile: &CUP,
         scope: scope(),
     };
-    let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, mac: session_key() }));
+    let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, made_ms: 0, mac: session_key() }));
     let authentic = authenticate(message, Some(known), Some(&session), now().epoch_ms).unwrap();
     let hasher = CardHasher::new(&[0; 32]);
     let asked = authentic.asked(&hasher);
@@ -159,6 +159,6 @@ fn the_page_shows_the_bytes_that_the_code_makes() {
     let recorded = pending.committed(Receipt::durable_through(sequence)).unwrap();
 
     // respond
-    let answer = respond(&recorded, &CUP, frame.head, Some(&key)).unwrap();
+    let answer = respond(&recorded, &CUP, (frame.head, Command::None), Some(&key)).unwrap();
     assert_eq!(hex::encode_upper(bytes_of("answer")), hex::encode_upper(&answer));
 }

@@ -85,7 +85,8 @@ fn over_a_limit_the_answer_is_96_and_a_repeat_is_answered_when_there_is_room() {
     assert!((20..100).contains(&served), "ten seconds' worth at once, {served} were served");
     assert!(codes.iter().all(|code| code == "00" || code == "96"), "{codes:?}");
     let (sent, frame) = till.purchase(&pan(1), 100);
-    let told = (0..100_000).map(|_| till.ask(&sent, &frame)).find(|told| told.code != "96").unwrap();
+    let told =
+        (0..100_000).map(|_| till.ask(&sent, &frame)).find(|told| told.code != "96" && told.code != "91").unwrap();
     assert_eq!(told.code, "00");
     // Another terminal of the same shop has a share of its own.
     assert_eq!(proven(&serving, 1).stream.peer_addr().unwrap(), serving.address);
@@ -179,7 +180,9 @@ fn while_the_journal_cannot_be_written_nothing_is_approved_and_then_it_recovers(
     let mut requests = Vec::new();
     for _ in 0..20 {
         let (sent, frame) = till.purchase(&pan(5), 10_000);
-        assert_eq!(till.ask(&sent, &frame).code, "96");
+        // 91 where it was told to come later, 96 where its record didn't come.
+        let code = till.ask(&sent, &frame).code;
+        assert!(matches!(code.as_str(), "91" | "96"), "{code}");
         requests.push((sent, frame));
     }
     runtime.block_on(async {
@@ -189,7 +192,10 @@ fn while_the_journal_cannot_be_written_nothing_is_approved_and_then_it_recovers(
     // The terminal repeats until it knows; the links stayed up all along.
     let mut with_one_time_benefit = 0;
     for (sent, frame) in &requests {
-        let told = (0..100_000).map(|_| till.ask(sent, frame)).find(|told| told.code != "96").unwrap();
+        let told = (0..100_000)
+            .map(|_| till.ask(sent, frame))
+            .find(|told| !matches!(told.code.as_str(), "91" | "96"))
+            .unwrap();
         assert_eq!(told.code, "00");
         with_one_time_benefit += usize::from(told.benefits.contains(&2));
     }

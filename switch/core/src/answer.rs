@@ -54,6 +54,7 @@ pub const fn refusal_code(refusal: Refusal) -> ResponseCode {
         Refusal::Frozen => ResponseCode::FROZEN,
         Refusal::Expired => ResponseCode::EXPIRED,
         Refusal::Malfunction => ResponseCode::MALFUNCTION,
+        Refusal::Overloaded => ResponseCode::AWAY,
     }
 }
 

@@ -72,6 +72,8 @@ pub enum Refusal {
     NoOriginal,
     /// More than remains of the purchase, or not all of it.
     NotTheOriginalAmount,
+    /// Too much to do to answer in time; nothing was decided.
+    Overloaded,
 }
 
 /// A discount or amount off that was applied.
@@ -200,6 +202,7 @@ impl fmt::Display for Refusal {
             Self::Malfunction => "the switch cannot record",
             Self::NotServed => "this message is not served yet",
             Self::NoOriginal => "there is no such purchase to give back",
+            Self::Overloaded => "there is too much to do; try again",
             Self::NotTheOriginalAmount => "the amount is not what the purchase can give back",
         })
     }

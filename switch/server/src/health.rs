@@ -38,6 +38,6 @@ impl Health {
         let Some(node) = self.0.upgrade() else { return String::new() };
         let (records, _) = node.journal.head();
         node.metrics.newcomers.set(node.newcomers.count() as f64);
-        node.metrics.render(node.journal.commits(), records)
+        node.metrics.render(node.journal.commits(), records, node.pressure.micros())
     }
 }

@@ -28,6 +28,7 @@ mod security;
 mod settings;
 pub mod clock;
 mod limits;
+mod pressure;
 mod newcomers;
 mod metrics;
 mod health;

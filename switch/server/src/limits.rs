@@ -178,7 +178,7 @@ mod tests {
         assert!((10..100).contains(&taken(1_000, || limits.noise(one, &metrics.limited))));
         assert!(limits.noise(other, &metrics.limited).is_ok());
         assert!(limits.housekeeping(one, &metrics.limited).is_ok(), "noise doesn't keep anybody from signing in");
-        assert!(metrics.render(0, 0).contains("xingka_limited_total{by=\"address\"} 9"));
+        assert!(metrics.render(0, 0, 0).contains("xingka_limited_total{by=\"address\"} 9"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use xingka_core::verdict::{Outcome, Refusal};
 use xingka_wire::code::ResponseCode;
 use xingka_wire::frame::FrameFault;
 
+use crate::pressure::Class;
+
 /// Every code that this switch answers with of its own.
 const CODES: &[ResponseCode] = &[
     code_of(Outcome::Approved),
@@ -31,6 +33,7 @@ const CODES: &[ResponseCode] = &[
     ResponseCode::TOO_LATE,
     ResponseCode::OUT_OF_STEP,
     ResponseCode::DUPLICATE,
+    ResponseCode::AWAY,
     ResponseCode::MALFUNCTION,
     ResponseCode::UNKNOWN_TERMINAL,
     ResponseCode::WRONG_MAC,
@@ -49,6 +52,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) newcomers: Gauge,
     pub(crate) put_out: Counter,
+    shed: [(Class, Counter); 5],
+    pressure: Gauge,
     pub(crate) ended: EndedBy,
     journal_commits: Counter,
     journal_records: Gauge,
@@ -114,6 +119,8 @@ impl Metrics {
                 connections: gauge!("xingka_connections"),
                 newcomers: gauge!("xingka_newcomers"),
                 put_out: counter!("xingka_newcomers_put_out_total"),
+                shed: Class::ALL.map(|class| (class, counter!("xingka_shed_total", "class" => class.name()))),
+                pressure: gauge!("xingka_pressure_seconds"),
                 ended: EndedBy::new(),
                 journal_commits: counter!("xingka_journal_commits_total"),
                 journal_records: gauge!("xingka_journal_records"),
@@ -141,6 +148,13 @@ impl Metrics {
         self.outcome(refusal_code(refusal));
     }
 
+    /// A request was told to come later.
+    pub(crate) fn shed(&self, class: Class) {
+        if let Some((_, counter)) = self.shed.iter().find(|(of, _)| *of == class) {
+            counter.increment(1);
+        }
+    }
+
     fn outcome(&self, code: ResponseCode) {
         if let Some((_, counter)) = self.outcomes.iter().find(|(known, _)| *known == code) {
             counter.increment(1);
@@ -148,7 +162,8 @@ impl Metrics {
     }
 
     /// Everything in Prometheus' text format.
-    pub(crate) fn render(&self, journal_commits: u64, journal_records: u64) -> String {
+    pub(crate) fn render(&self, journal_commits: u64, journal_records: u64, pressure_micros: u64) -> String {
+        self.pressure.set(pressure_micros as f64 / 1e6);
         self.journal_commits.absolute(journal_commits);
         // Exact up to 2^53, which no journal reaches.
         self.journal_records.set(journal_records as f64);
@@ -256,6 +271,7 @@ fn describe() {
         ("xingka_unrecorded_total", "Answers that became 96 because their record was not committed in time"),
         ("xingka_frames_dropped_total", "Bytes that were no frame, by what was wrong"),
         ("xingka_limited_total", "Requests over a limit, by whose limit it was"),
+        ("xingka_shed_total", "Requests told to come later because answers would have been late, by class"),
         ("xingka_connections_ended_total", "Connections that ended, by how"),
         ("xingka_newcomers_put_out_total", "Newcomers put out to make room for the next one"),
         ("xingka_journal_commits_total", "Commits of the journal"),
@@ -265,6 +281,7 @@ fn describe() {
         ("xingka_connections", "Connections open now"),
         ("xingka_newcomers", "Connections on which no request has been authentic yet"),
         ("xingka_journal_records", "Records in the journal"),
+        ("xingka_pressure_seconds", "By how much an answer would be late now"),
     ];
     gauges.into_iter().for_each(|(name, about)| describe_gauge!(name, Unit::Count, about));
 }

@@ -18,6 +18,7 @@ use crate::commands::Offered;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
+use crate::pressure::Pressure;
 use crate::rebuild::{Memory, Sessions};
 use crate::security::SecurityModule;
 use crate::settings::Settings;
@@ -34,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) limits: Limits,
     pub(crate) newcomers: Arc<Newcomers>,
     pub(crate) offered: Option<Offered>,
+    pub(crate) pressure: Pressure,
     /// Held while a request is decided and put into the journal, so that the journal's
     /// order is the order in which decisions saw each other's effects.
     ledger: Mutex<Ledger>,
@@ -70,6 +72,7 @@ impl Node {
             limits,
             newcomers: Arc::default(),
             offered,
+            pressure: Pressure::default(),
             ledger: Mutex::new(memory.ledger),
             sessions: RwLock::new(memory.sessions),
             reader: tokio::sync::Mutex::new(reader),

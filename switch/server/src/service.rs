@@ -23,6 +23,7 @@ use xingka_store::{City, Store, StoreError};
 use crate::health::Health;
 use crate::listener::accept;
 use crate::node::Node;
+use crate::pressure::watch;
 use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
@@ -198,6 +199,7 @@ fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> 
         }
     }));
     keeping.spawn(recover(for_recovery));
+    keeping.spawn(watch(node.clone()));
     let for_limits = node.clone();
     keeping.spawn(every(FORGET_EVERY, move || {
         for_limits.limits.forget_idle();

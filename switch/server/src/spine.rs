@@ -30,6 +30,7 @@ use crate::limits::OverLimit;
 use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::outgoing::{Envelope, Outgoing};
+use crate::pressure::Class;
 
 /// A request that gets no record, and what its answer is sealed with.
 enum Unrecorded {
@@ -97,6 +98,11 @@ impl Node {
         let (terminal, limited) = (authentic.terminal(), &self.metrics.limited);
         let within = self.limits.authentic(&terminal.id, &terminal.merchant.id, limited);
         within.map_err(|OverLimit| Unrecorded::new(Refusal::Malfunction, &key))?;
+        let class = Class::of(&authentic.message().request, terminal.merchant.kind);
+        if self.pressure.sheds(class, self.settings.answer_deadline) {
+            self.metrics.shed(class);
+            return Err(Unrecorded::new(Refusal::Overloaded, &key));
+        }
         let errand = Errand::of(self, &authentic, now).ok_or(Unrecorded::new(Refusal::NotServed, &key))?;
         let asked = authentic.asked(&self.hasher);
 

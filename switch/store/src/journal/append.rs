@@ -20,6 +20,9 @@ use super::sqlite::JournalFile;
 /// promising more than it can write down.
 const MAX_WAITING_RECORDS: u64 = 65_536;
 
+/// How long to wait for somebody else who has the file when it is made.
+const CREATE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Room for most records, so that they are written without growing.
 const RECORD_BYTES: usize = 512;
 
@@ -174,7 +177,7 @@ impl Journal {
 
     /// Makes the file where there is none, and its schema current.
     pub async fn create(path: &Path, node: u16) -> Result<(), JournalError> {
-        JournalFile::open(path, node).await?.close().await
+        JournalFile::open(path, node, CREATE_PATIENCE).await?.close().await
     }
 
     /// The right to append, alone, until it is dropped.
@@ -203,6 +206,14 @@ impl Journal {
     /// The last committed record and the chain's hash there.
     pub fn head(&self) -> (u64, Hash) {
         self.shared.tail().head
+    }
+
+    /// The last committed record and the last appended one: what lies between waits. Nothing waits
+    /// for a commit that has failed.
+    pub fn standing(&self) -> (u64, u64) {
+        let tail = self.shared.tail();
+        let newest = if tail.state == State::Open { tail.next_sequence - 1 } else { tail.committed };
+        (tail.committed, newest)
     }
 
     /// Commits so far, for metrics.

@@ -44,7 +44,7 @@ impl Committer {
     pub(super) fn run(self) -> Result<(), JournalError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.map_err(JournalError::Thread)?.block_on(async {
-            let opened = JournalFile::open(&self.path, self.node).await;
+            let opened = JournalFile::open(&self.path, self.node, self.shared.patience).await;
             let mut file = opened.inspect_err(|_| self.shared.tail().go_down())?;
             let checkpointer = tokio::spawn(checkpoint(self.path.clone(), self.shared.clone()));
             self.commit_until_closed(&mut file).await;

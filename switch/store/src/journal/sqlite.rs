@@ -24,8 +24,12 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Opens the file to append, and makes it where there is none.
-    pub(super) async fn open(path: &Path, node: u16) -> Result<Self, JournalError> {
+    ///
+    /// `patience` is how long a commit waits for somebody else who has the file (a backup, say): as long
+    /// as those who wait for the commit.
+    pub(super) async fn open(path: &Path, node: u16, patience: Duration) -> Result<Self, JournalError> {
         let options = options(path)
+            .busy_timeout(patience)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on the disk before it is reported, at a power cut as well.
