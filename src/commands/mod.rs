@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod audit;
+mod conform;
 mod demo;
 mod doctor;
 mod explain;
@@ -40,6 +41,7 @@ enum Command {
     Export(export::Export),
     Swipe(swipe::Swipe),
     Load(load::Load),
+    Conform(conform::Conform),
     Audit(audit::Audit),
     Explain(explain::Explain),
     Replay(replay::Replay),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Export(command) => command.run().await,
             Command::Swipe(command) => command.run().await,
             Command::Load(command) => command.run().await,
+            Command::Conform(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Explain(command) => command.run().await,
             Command::Replay(command) => command.run().await,
