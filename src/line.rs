@@ -1,13 +1,18 @@
 //! A terminal's line: the thin I/O around [`Terminal`], for `swipe`, `load` and `demo`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use xingka_core::city::Terminal as Known;
 use xingka_core::ids::DecisionId;
 use xingka_store::CityTerminal;
@@ -34,21 +39,61 @@ pub fn terminal(known: &CityTerminal, master: &MasterKey, next_stan: u32) -> Res
     Ok(Terminal::new(profile, Tmk::new(clear), next_stan))
 }
 
+/// What bytes go over.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    async fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.read_exact(bytes).await.map(drop),
+            Self::Tls(stream) => stream.read_exact(bytes).await.map(drop),
+        }
+    }
+
+    async fn read_u16(&mut self) -> std::io::Result<u16> {
+        let mut bytes = [0; 2];
+        self.read(&mut bytes).await?;
+        Ok(u16::from_be_bytes(bytes))
+    }
+}
+
 /// A connection to a switch.
 pub struct Line {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
 }
 
 impl Line {
-    /// Connects.
-    pub async fn connect(address: SocketAddr) -> Result<Self> {
+    /// Connects; with TLS where a terminal's certificate is given.
+    pub async fn connect(address: SocketAddr, certificate: Option<Arc<ClientConfig>>) -> Result<Self> {
         let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
         let stream = connected
             .context("no connection in time")
             .and_then(|stream| stream.map_err(Into::into))
             .with_context(|| format!("connecting to {address}; is `xingka serve` running there?"))?;
         stream.set_nodelay(true)?;
+        let stream = match certificate {
+            None => Stream::Plain(stream),
+            Some(certificate) => {
+                let name = ServerName::IpAddress(address.ip().into());
+                let shaken = timeout(PATIENCE, TlsConnector::from(certificate).connect(name, stream)).await;
+                let shaken = shaken.context("no handshake in time").and_then(|stream| stream.map_err(Into::into));
+                Stream::Tls(Box::new(shaken.with_context(|| format!("shaking hands with {address}"))?))
+            }
+        };
         Ok(Self { stream, buffer: vec![0; MAX_FRAME_BYTES] })
     }
 
@@ -63,13 +108,13 @@ impl Line {
     /// Sends a frame and waits for the next one.
     pub async fn exchange(&mut self, frame: &[u8]) -> Result<&[u8]> {
         let answered = timeout(PATIENCE, async {
-            self.stream.write_all(frame).await?;
+            self.stream.write(frame).await?;
             let length = usize::from(self.stream.read_u16().await?);
             let [high, low] = (length as u16).to_be_bytes();
             let whole = self.buffer.get_mut(..2 + length);
             let whole = whole.ok_or_else(|| std::io::Error::other("an answer longer than any frame"))?;
             (whole[0], whole[1]) = (high, low);
-            self.stream.read_exact(&mut whole[2..]).await?;
+            self.stream.read(&mut whole[2..]).await?;
             std::io::Result::Ok(2 + length)
         });
         let length = answered.await.context("no answer in time")?.context("the line broke")?;

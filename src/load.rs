@@ -168,7 +168,7 @@ struct SignedIn {
 
 impl SignedIn {
     async fn new(address: SocketAddr, mut loader: Loader) -> Result<Self> {
-        let mut line = Line::connect(address).await?;
+        let mut line = Line::connect(address, None).await?;
         if !loader.terminal.is_signed_in() {
             line.sign_in(&mut loader.terminal).await?;
         }

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod line;
 mod load;
+mod wallet;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

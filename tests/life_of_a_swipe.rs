@@ -133,7 +133,7 @@ fn the_page_shows_the_bytes_that_the_code_makes() {
         scope: scope(),
     };
     let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, made_ms: 0, mac: session_key() }));
-    let authentic = authenticate(message, Some(known), Some(&session), now().epoch_ms).unwrap();
+    let authentic = authenticate(message, (Some(known), None), Some(&session), now().epoch_ms).unwrap();
     let hasher = CardHasher::new(&[0; 32]);
     let asked = authentic.asked(&hasher);
     let ask = Ask::of(&authentic.message().request, &hasher).unwrap();

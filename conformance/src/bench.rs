@@ -179,6 +179,11 @@ impl Bench {
         ]
     }
 
+    /// The ids of its terminals.
+    pub fn terminals(&self) -> Vec<String> {
+        self.places().iter().map(|(_, place)| place.terminal.clone()).collect()
+    }
+
     fn places(&self) -> [(&'static str, &Place); 4] {
         [("shop", &self.shop), ("shop_two", &self.shop_two), ("hall", &self.hall), ("bank", &self.bank)]
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use serde::Serialize;
 use xingka_conform::bench::Bench;
 use xingka_conform::report::Report;
@@ -16,14 +18,15 @@ use xingka_conform::terminal;
 use xingka_wire::dialect::Dialect;
 use xingka_wire::mac::MacAlgorithm;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, plain};
 use super::{JsonArg, init, output, wrong_usage};
 use crate::line;
+use crate::wallet::{self, Wallet};
 
 /// Certify a switch as a terminal maker would, or a terminal as a switch would
 #[derive(Args)]
 #[command(after_help = "Examples:\n\
-    xingka conform                                             this switch, in a city of its own, with each MAC\n\
+    xingka conform                                             this switch, in a city of its own, with each MAC, plain and TLS\n\
     xingka conform --write-bench bench                         a bench to certify another switch with\n\
     xingka import bench/city --config city/xingka.toml\n\
     xingka conform --host 127.0.0.1:8583 --bench bench/aes-cmac.toml --html report.html\n\
@@ -42,6 +45,9 @@ pub struct Conform {
     /// How long the terminal, and whoever stands at it, may take for each step
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "listen")]
     patience_s: u64,
+    /// Connect with TLS: a folder with ca.pem, and ID.pem and ID.key of each terminal of the bench
+    #[arg(long, value_name = "DIR", requires = "host")]
+    tls: Option<PathBuf>,
     /// Only this MAC, where the switch is made here
     #[arg(long, value_name = "NAME", conflicts_with = "host")]
     mac: Option<MacAlgorithm>,
@@ -137,7 +143,8 @@ impl Conform {
     async fn at(&self, host: &str, bench: &Path) -> Result<Report> {
         let bench = read_bench(bench)?;
         let address = line::resolve(host).await?;
-        self.certify(bench, address).await
+        let wallet = self.tls.as_deref().map(Wallet::open).transpose()?;
+        self.certify(bench, address, wallet).await
     }
 
     async fn at_own_city(&self) -> Result<Vec<Report>> {
@@ -147,25 +154,32 @@ impl Conform {
         write_city(&city, &benches)?;
         let made = init::make(&folder.path().join("deployment")).await?;
         let config = std::fs::read_to_string(&made.config)?;
-        std::fs::write(&made.config, config.replacen("[switch]", "[switch]\nlisten = \"127.0.0.1:0\"", 1))?;
+        let tls = folder.path().join("tls");
+        let terminals: Vec<String> = benches.iter().flat_map(Bench::terminals).collect();
+        wallet::make(&tls, &["127.0.0.1".into()], terminals.iter().map(String::as_str))?;
+        std::fs::write(&made.config, config.replacen("[switch]", &switch_section(&tls), 1))?;
         let deployment = Deployment::open(&made.config).await?;
         let imported = super::import::run(&deployment, &city, false).await?;
         ensure!(imported.files.iter().all(|file| file.rejected == 0), "the bench's city was rejected");
         let service = deployment.start().await?;
         let mut reports = Vec::new();
+        let wallet = Wallet::open(&tls)?;
         for bench in benches {
-            reports.push(self.certify(bench, service.address()).await?);
+            reports.push(self.certify(bench.clone(), plain(&service)?, None).await?);
+            let address = service.tls_address().context("a switch without TLS")?;
+            reports.push(self.certify(bench, address, Some(wallet.clone())).await?);
         }
         service.stop().await?;
         Ok(reports)
     }
 
-    async fn certify(&self, bench: Bench, address: SocketAddr) -> Result<Report> {
+    async fn certify(&self, bench: Bench, address: SocketAddr, wallet: Option<Wallet>) -> Result<Report> {
         let first_stan = self.first_stan.unwrap_or_else(fresh_stan);
-        let about = format!("{address}, {}, {}", bench.shop.profile, bench.shop.mac);
+        let over = if wallet.is_some() { ", TLS" } else { "" };
+        let about = format!("{address}, {}, {}{over}", bench.shop.profile, bench.shop.mac);
         let patience = Duration::from_millis(bench.answer_within_ms) + Duration::from_secs(1);
         let certified = tokio::task::spawn_blocking(move || {
-            let dial = |_: &str| connect(address, patience);
+            let dial = |terminal: &str| connect(address, terminal, wallet.as_ref(), patience);
             certify(&bench, about, first_stan, &dial)
         });
         certified.await.context("the kit ended")
@@ -177,11 +191,32 @@ fn read_bench(file: &Path) -> Result<Bench> {
     Bench::from_toml(&text).with_context(|| format!("in {}", file.display()))
 }
 
-fn connect(address: SocketAddr, patience: Duration) -> io::Result<Box<dyn Line>> {
+/// Both doors open, on free ports of loopback.
+fn switch_section(tls: &Path) -> String {
+    let file = |name: &str| format!("{:?}", tls.join(name).display().to_string());
+    format!(
+        "[switch]\nlisten = \"127.0.0.1:0\"\ntls = {{ listen = \"127.0.0.1:0\", cert = {}, key = {}, client_ca = {}, crl = {} }}",
+        file("switch.pem"),
+        file("switch.key"),
+        file("ca.pem"),
+        file("crl.pem")
+    )
+}
+
+fn connect(
+    address: SocketAddr,
+    terminal: &str,
+    wallet: Option<&Wallet>,
+    patience: Duration,
+) -> io::Result<Box<dyn Line>> {
     let stream = TcpStream::connect_timeout(&address, CONNECT_PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(patience))?;
-    Ok(Box::new(stream))
+    let Some(wallet) = wallet else { return Ok(Box::new(stream)) };
+    let certificate = wallet.of(terminal).map_err(io::Error::other)?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let session = ClientConnection::new(certificate, name).map_err(io::Error::other)?;
+    Ok(Box::new(StreamOwned::new(session, stream)))
 }
 
 /// Counts on with the clock, two hundred a second, so that a run begins behind the one before it.

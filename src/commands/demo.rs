@@ -17,7 +17,7 @@ use xingka_terminal::{Swipe, Terminal};
 use xingka_wire::mac::MacAlgorithm;
 use xingka_wire::pan::Pan;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, plain};
 use super::load::make_city;
 use super::replay::{Replayed, replay};
 use super::{JsonArg, output};
@@ -94,7 +94,7 @@ impl Demo {
     }
 
     fn show(&self, service: &Service, answers: &[AtPlace], first_answer_ms: u128, replayed: &Replayed) -> Result<()> {
-        let address = service.address().to_string();
+        let address = plain(service)?.to_string();
         if self.json.json {
             return output::json(&json!({
                 "holders": self.holders,
@@ -147,7 +147,7 @@ impl City {
     async fn swipe(&mut self, service: &Service, swipes: u32, begun: Instant) -> Result<(Vec<AtPlace>, u128)> {
         let mut lines = Vec::new();
         for counter in &mut self.counters {
-            let mut line = Line::connect(service.address()).await?;
+            let mut line = Line::connect(plain(service)?, None).await?;
             line.sign_in(&mut counter.terminal).await?;
             lines.push(line);
         }
@@ -227,10 +227,10 @@ async fn leave_running(
     let shop = terminals.iter().find(|known| known.terminal.merchant.kind == MerchantKind::Merchant);
     let terminal = shop.map_or(String::new(), |known| known.terminal.id.to_string());
     let card = city.cards.first().map_or("", String::as_str);
-    eprintln!("running at {} from {}; end it with Ctrl-C, then remove the folder", service.address(), folder.display());
+    eprintln!("running at {} from {}; end it with Ctrl-C, then remove the folder", plain(service)?, folder.display());
     eprintln!(
         "try: xingka swipe --terminal {terminal} --pan {card} --amount 128 --host {} --config {}",
-        service.address(),
+        plain(service)?,
         config.display()
     );
     tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")

@@ -1,5 +1,6 @@
 //! What commands on a deployment share: its configuration and its store, opened.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -53,6 +54,7 @@ impl Deployment {
         let settings = Settings {
             node: 0,
             listen: self.config.listen,
+            tls: self.config.tls.clone(),
             journal: self.config.journal_path(),
             durability: self.config.durability,
             zone: self.config.zone.clone(),
@@ -64,4 +66,9 @@ impl Deployment {
         };
         Ok(Service::start(settings, self.store, self.master, self.card_hasher).await?)
     }
+}
+
+/// Where a node made here listens: it always has plain TCP.
+pub fn plain(service: &Service) -> Result<SocketAddr> {
+    service.address().context("a switch without plain TCP")
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
+use xingka_server::{TlsFiles, check_tls_files};
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
@@ -76,6 +77,9 @@ impl Doctor {
             }
         }
         checks.push(Check::new("switch", port(&config).await));
+        if let Some((address, files)) = &config.tls {
+            checks.push(Check::new("tls", tls(*address, files).await));
+        }
         checks.push(Check::new("api", api_port(&config).await));
         checks
     }
@@ -126,19 +130,38 @@ async fn journal(deployment: &Deployment) -> Result<String> {
     Ok(format!("{} records, the chain is whole", verified.records))
 }
 
-/// Either the switch answers there, or the port is free for it.
+/// Either the switch answers there, or the port is free for it. Plain TCP is for closed networks.
 async fn port(config: &Config) -> Result<String> {
-    let address = config.listen;
-    if Line::connect(address).await.is_ok() {
-        return Ok(format!("something answers at {address}"));
+    let Some(address) = config.listen else { return Ok("no plain TCP, only TLS".into()) };
+    let open = if address.ip().is_loopback() { "" } else { "; plain TCP: is that network closed? (`switch.tls`)" };
+    if Line::connect(address, None).await.is_ok() {
+        return Ok(format!("something answers at {address}{open}"));
     }
-    free(address, "switch.listen").await
+    free(address, "switch.listen").await.map(|found| found + open)
+}
+
+/// The certificates go together, and the switch's own is good for a while.
+async fn tls(address: SocketAddr, files: &TlsFiles) -> Result<String> {
+    let until = check_tls_files(files)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock stands before 1970")?;
+    let days = (until - i64::try_from(now.as_secs())?).div_euclid(86_400);
+    let file = files.cert.display();
+    ensure!(days >= 0, "the certificate {file} has expired: replace the file, the switch takes it on by itself");
+    ensure!(
+        days >= 30,
+        "the certificate {file} expires in {days} days: replace the file, the switch takes it on by itself"
+    );
+    let here = match Line::connect(address, None).await {
+        Ok(_) => format!("something answers at {address}"),
+        Err(_) => free(address, "switch.tls.listen").await?,
+    };
+    Ok(format!("{here}; the certificate is good for {days} days"))
 }
 
 /// As for the switch: a port that a running node has is as it should be.
 async fn api_port(config: &Config) -> Result<String> {
     let (ApiAddress::Default(address) | ApiAddress::Set(address)) = config.api;
-    if Line::connect(address).await.is_ok() {
+    if Line::connect(address, None).await.is_ok() {
         return Ok(format!("something answers at {address}"));
     }
     free(address, "api.listen").await

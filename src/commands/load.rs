@@ -12,7 +12,7 @@ use xingka_server::Service;
 use xingka_wire::mac::{MacAlgorithm, UnknownMac};
 use xingka_wire::pan::Pan;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, plain};
 use super::{JsonArg, init, output, wrong_usage};
 use crate::city_maker::{self, Size};
 use crate::line;
@@ -143,7 +143,7 @@ impl Load {
         let loaders = loaders(&deployment, self.terminals, self.stans()).await?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
-            None => deployment.config.listen,
+            None => deployment.config.address(false)?,
         };
         Ok(load::run(address, loaders, Arc::new(cards), self.plan()).await?.0)
     }
@@ -163,7 +163,7 @@ impl Load {
     }
 
     async fn load(&self, service: &Service, loaders: Vec<Loader>, cards: Arc<Vec<Pan>>) -> Result<Report> {
-        let (outcome, loaders) = load::run(service.address(), loaders, cards.clone(), self.plan()).await?;
+        let (outcome, loaders) = load::run(plain(service)?, loaders, cards.clone(), self.plan()).await?;
         let mut report = Report { commits: Some(service.commits()), ..Report::from(outcome) };
         if self.beside_echo {
             let echo = Echo::start().await?;

@@ -60,9 +60,13 @@ impl Serve {
         let api = listener.map(|listener| Api::start(listener, operations::routes(node.health()))).transpose()?;
         let address = api.as_ref().map(Api::address);
         let shown = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-        eprintln!("ready switch={} api={shown}", node.address());
+        let (plain, tls) = (node.address(), node.tls_address());
+        let tls_shown = tls.filter(|_| plain.is_some()).map(|tls| format!(" tls={tls}")).unwrap_or_default();
+        // Where there is TLS only, that is where the switch is.
+        let switch = plain.or(tls).context("a switch that listens nowhere")?;
+        eprintln!("ready switch={switch} api={shown}{tls_shown}");
         if self.json.json {
-            output::json(&json!({ "switch": node.address(), "api": address }))?;
+            output::json(&json!({ "switch": switch, "api": address, "tls": tls }))?;
         }
         tokio::select! {
             _ = terminate.recv() => {}

@@ -1,5 +1,6 @@
 //! `xingka swipe`: one terminal, one swipe.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,7 @@ use xingka_wire::pan::Pan;
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output, wrong_usage};
 use crate::line::{self, Line, Seen};
+use crate::wallet::Wallet;
 
 /// Swipe a card at a terminal: signed in, MACed, over TCP
 #[derive(Args)]
@@ -39,6 +41,9 @@ pub struct Swipe {
     /// The switch, where it isn't the one of the configuration
     #[arg(long, value_name = "ADDR")]
     host: Option<String>,
+    /// Connect with TLS: a folder with ca.pem, and ID.pem and ID.key of the terminal
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,
     #[command(flatten)]
@@ -57,11 +62,13 @@ impl Swipe {
         let known = known.with_context(|| format!("the city has no terminal {}", self.terminal))?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
-            None => deployment.config.listen,
+            None => deployment.config.address(self.tls.is_some())?,
         };
+        let wallet = self.tls.as_deref().map(Wallet::open).transpose()?;
+        let certificate = wallet.map(|wallet| wallet.of(&self.terminal.to_string())).transpose()?;
         let next_stan = deployment.store.next_stan(self.terminal).await?;
         let mut terminal = line::terminal(&known, &deployment.master, next_stan)?;
-        let mut line = Line::connect(address).await?;
+        let mut line = Line::connect(address, certificate).await?;
         line.sign_in(&mut terminal).await?;
         // Housekeeping has no repeats, so the sign-in need not use a STAN up.
         terminal.set_next_stan(next_stan);

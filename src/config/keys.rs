@@ -10,11 +10,13 @@ enum Holds {
     Text,
     /// A whole number.
     Whole,
+    /// Keys of its own.
+    Table,
     /// Something that needs a part which isn't there yet.
     NotYet(&'static str),
 }
 
-use Holds::{NotYet, Text, Whole};
+use Holds::{NotYet, Table, Text, Whole};
 
 /// Every key.
 const KEYS: &[(&str, Holds)] = &[
@@ -23,11 +25,12 @@ const KEYS: &[(&str, Holds)] = &[
     ("store.url", Text),
     ("redis.url", NotYet("Redis, which several nodes need")),
     ("switch.listen", Text),
-    ("switch.tls", NotYet("TLS")),
-    ("switch.tls.listen", NotYet("TLS")),
-    ("switch.tls.cert", NotYet("TLS")),
-    ("switch.tls.key", NotYet("TLS")),
-    ("switch.tls.client_ca", NotYet("TLS")),
+    ("switch.tls", Table),
+    ("switch.tls.listen", Text),
+    ("switch.tls.cert", Text),
+    ("switch.tls.key", Text),
+    ("switch.tls.client_ca", Text),
+    ("switch.tls.crl", Text),
     ("switch.max_connections", Whole),
     ("switch.idle_timeout_s", Whole),
     ("switch.answer_deadline_ms", Whole),
@@ -78,6 +81,8 @@ fn check_key(key: &str, value: &Value) -> Result<()> {
         (Text, ValueKind::String(_)) | (Whole, ValueKind::I64(_) | ValueKind::U64(_)) => Ok(()),
         (Text, _) => bail!("the key `{key}` is `{value}`, but must be text in quotation marks"),
         (Whole, _) => bail!("the key `{key}` is `{value}`, but must be a whole number"),
+        (Table, ValueKind::Table(_)) => Ok(()),
+        (Table, _) => bail!("the key `{key}` is `{value}`, but must be a table of keys"),
         (NotYet(part), _) => bail!("the key `{key}` needs a part that this version doesn't have yet: {part}"),
     }
 }

@@ -6,6 +6,7 @@
 
 mod keys;
 mod terminals;
+mod tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -17,8 +18,9 @@ use config::{Config as Layers, Environment, File, FileFormat};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use terminals::TerminalsSettings;
+use tls::TlsSettings;
 use xingka_core::pan::CardHasher;
-use xingka_server::{LimitSettings, TerminalSettings};
+use xingka_server::{LimitSettings, TerminalSettings, TlsFiles};
 use xingka_store::journal::Durability;
 use xingka_store::vault::MasterKey;
 
@@ -68,6 +70,7 @@ struct SwitchSettings {
     max_connections: usize,
     idle_timeout_s: u64,
     answer_deadline_ms: u64,
+    tls: Option<TlsSettings>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,6 +135,7 @@ impl Default for SwitchSettings {
             max_connections: 20_000,
             idle_timeout_s: 300,
             answer_deadline_ms: 3_000,
+            tls: None,
         }
     }
 }
@@ -159,8 +163,10 @@ pub struct Config {
     pub zone: TimeZone,
     /// The central store.
     pub store_url: String,
-    /// Where terminals connect.
-    pub listen: SocketAddr,
+    /// Where terminals connect without TLS, if they may.
+    pub listen: Option<SocketAddr>,
+    /// Where they connect with TLS, and the certificates for it.
+    pub tls: Option<(SocketAddr, TlsFiles)>,
     /// Connections at a time.
     pub max_connections: usize,
     /// After which a silent connection is closed.
@@ -219,6 +225,16 @@ impl Config {
         self.data_dir.join("rejects")
     }
 
+    /// Where a terminal of this deployment connects, with TLS or without.
+    pub fn address(&self, tls: bool) -> Result<SocketAddr> {
+        let with_tls = self.tls.as_ref().map(|(address, _)| *address);
+        match (tls, self.listen, with_tls) {
+            (false, Some(address), _) | (true, _, Some(address)) => Ok(address),
+            (true, _, None) => bail!("there is no `switch.tls` in {}", self.file.display()),
+            (false, None, _) => bail!("there is no plain TCP in {}: connect with --tls", self.file.display()),
+        }
+    }
+
     /// Keys that lie in files.
     pub fn key_files(&self) -> impl Iterator<Item = &Path> {
         [&self.master, &self.card_hash].into_iter().filter_map(|source| match source {
@@ -258,7 +274,8 @@ impl Settings {
             file: file.to_owned(),
             zone: zone(&self.timezone)?,
             store_url: store_url(self.store.url.as_deref(), folder, &data_dir)?,
-            listen: address("switch.listen", &self.switch.listen)?,
+            listen: plain_address(&self.switch)?,
+            tls: self.switch.tls.as_ref().map(|tls| tls.check(folder)).transpose()?,
             max_connections: at_least_one("switch.max_connections", self.switch.max_connections as u64)? as usize,
             idle_timeout: Duration::from_secs(at_least_one("switch.idle_timeout_s", self.switch.idle_timeout_s)?),
             answer_deadline: Duration::from_millis(at_least_one(
@@ -292,6 +309,18 @@ impl JournalSettings {
 
 fn address(key: &str, text: &str) -> Result<SocketAddr> {
     text.parse().map_err(|_| bad(key, text, "an address and port such as 127.0.0.1:8583"))
+}
+
+/// `none` is no plain TCP at all: only where there is TLS.
+fn plain_address(switch: &SwitchSettings) -> Result<Option<SocketAddr>> {
+    if switch.listen != "none" {
+        return address("switch.listen", &switch.listen).map(Some);
+    }
+    ensure!(
+        switch.tls.is_some(),
+        "with `switch.listen = \"none\"` there must be `switch.tls`: else nobody can connect"
+    );
+    Ok(None)
 }
 
 fn api_address(listen: Option<&str>) -> Result<ApiAddress> {

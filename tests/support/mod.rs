@@ -175,6 +175,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// Where its API is, if it has one.
     pub api: Option<SocketAddr>,
+    /// Where terminals connect with TLS, if elsewhere.
+    pub tls: Option<SocketAddr>,
     log: Receiver<String>,
 }
 
@@ -188,8 +190,15 @@ impl Serving {
         loop {
             let line = log.recv().unwrap_or_else(|_| panic!("it ended before it was ready: {before:#?}"));
             if let Some(rest) = line.strip_prefix("ready switch=") {
-                let (address, api) = rest.split_once(" api=").unwrap();
-                return Self { child, address: address.parse().unwrap(), api: api.parse().ok(), log };
+                let (address, rest) = rest.split_once(" api=").unwrap();
+                let (api, tls) = rest.split_once(" tls=").unwrap_or((rest, ""));
+                return Self {
+                    child,
+                    address: address.parse().unwrap(),
+                    api: api.parse().ok(),
+                    tls: tls.parse().ok(),
+                    log,
+                };
             }
             before.push(line);
         }
@@ -350,6 +359,11 @@ pub fn exchange(stream: &mut TcpStream, frame: &[u8]) -> Vec<u8> {
 }
 
 pub fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    read_frame_from(stream)
+}
+
+/// The next frame, of whatever comes over whatever line.
+pub fn read_frame_from(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut frame = vec![0; 2 + usize::from(u16::from_be_bytes(length))];

@@ -151,16 +151,17 @@ impl<'m> Identified<'m> {
     }
 }
 
-/// Checks a message that carries a MAC.
+/// Checks a message that carries a MAC. `certified` is whose certificate the line showed, where it
+/// had to show one: nobody else's requests come on it.
 pub fn authenticate<'m>(
     message: Message<'m>,
-    terminal: Option<Terminal>,
+    (terminal, certified): (Option<Terminal>, Option<&TerminalId>),
     session: Option<&Session>,
     now_ms: i64,
 ) -> Result<Authentic<'m>, Refused> {
     let newest = session.map(|session| session.newest().clone());
     let refuse = |refusal, key| Err(Refused { refusal, key });
-    let terminal = match known(&message, terminal) {
+    let terminal = match known(&message, terminal, certified) {
         Ok(terminal) => terminal,
         Err(Refusal::UnknownTerminal) => return refuse(Refusal::UnknownTerminal, None),
         Err(refusal) => return refuse(refusal, newest),
@@ -175,19 +176,30 @@ pub fn authenticate<'m>(
     }
 }
 
-/// Checks a housekeeping message: only that the terminal exists and names its merchant.
-pub fn identify<'m>(message: Message<'m>, terminal: Option<Terminal>) -> Result<Identified<'m>, Refused> {
-    match known(&message, terminal) {
+/// Checks a housekeeping message: only that the terminal exists, names its merchant, and that the
+/// line is its own where that can be known.
+pub fn identify<'m>(
+    message: Message<'m>,
+    (terminal, certified): (Option<Terminal>, Option<&TerminalId>),
+) -> Result<Identified<'m>, Refused> {
+    match known(&message, terminal, certified) {
         Ok(terminal) => Ok(Identified { message, terminal }),
         Err(refusal) => Err(Refused { refusal, key: None }),
     }
 }
 
-fn known(message: &Message<'_>, terminal: Option<Terminal>) -> Result<Terminal, Refusal> {
+fn known(
+    message: &Message<'_>,
+    terminal: Option<Terminal>,
+    certified: Option<&TerminalId>,
+) -> Result<Terminal, Refusal> {
     let terminal = terminal.filter(|terminal| terminal.id == TerminalId(message.request.origin().terminal));
     let terminal = terminal.ok_or(Refusal::UnknownTerminal)?;
     if terminal.merchant.id != MerchantId(message.request.origin().merchant) {
         return Err(Refusal::WrongMerchant);
+    }
+    if certified.is_some_and(|certified| *certified != terminal.id) {
+        return Err(Refusal::NotPermitted);
     }
     if !permitted(&message.request, terminal.merchant.kind) {
         return Err(Refusal::NotPermitted);

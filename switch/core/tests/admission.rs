@@ -64,7 +64,7 @@ fn authentic(frame: &[u8]) -> Authentic<'_> {
     let (id, mac, scope) = (TerminalId(*b"QZ000001"), MacAlgorithm::AesCmac, Scope::default());
     let terminal = Terminal { id, merchant, mac, profile: &CUP, scope };
     let session = Session::renewed(None, Arc::new(SessionKey { serial: 1, made_ms: 0, mac: key() }));
-    authenticate(xingka_wire::decode(&framed).unwrap(), Some(terminal), Some(&session), 0).unwrap()
+    authenticate(xingka_wire::decode(&framed).unwrap(), (Some(terminal), None), Some(&session), 0).unwrap()
 }
 
 fn admit<'m>(frame: &'m [u8], ledger: &Ledger, too_late: bool) -> Admission<'m> {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use xingka_wire::dialect::{ASCII87, CUP, Dialect};
 use xingka_wire::frame::{FrameFault, Step, next_frame};
 
+use crate::line::Line;
 use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::outgoing::Outgoing;
@@ -60,7 +61,7 @@ impl From<io::Error> for Ended {
 
 pub(crate) struct Connection {
     node: Arc<Node>,
-    stream: Arc<TcpStream>,
+    line: Line,
     peer: Peer,
     inbox: Inbox,
     outgoing: VecDeque<Outgoing>,
@@ -72,16 +73,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(node: Arc<Node>, stream: Arc<TcpStream>, peer: Peer) -> Self {
+    pub(crate) fn new(node: Arc<Node>, line: Line, peer: Peer) -> Self {
         let last_heard = Instant::now();
         let alarm = Box::pin(sleep_until(last_heard + node.settings.idle_timeout));
-        Self { node, stream, peer, inbox: Inbox::new(), outgoing: VecDeque::new(), last_heard, alarm }
+        Self { node, line, peer, inbox: Inbox::new(), outgoing: VecDeque::new(), last_heard, alarm }
     }
 
     /// Serves until the peer goes, misbehaves, or the node stops.
     pub(crate) async fn serve(mut self) -> Ended {
         loop {
             if let Err(ended) = self.turn().await {
+                self.line.close();
                 return ended;
             }
         }
@@ -95,12 +97,12 @@ impl Connection {
         }
         let reads = self.outgoing.len() < MAX_OUTGOING;
         let patience = self.patience();
-        let Self { stream, inbox, outgoing, alarm, .. } = self;
+        let Self { line, inbox, outgoing, alarm, .. } = self;
         if alarm.deadline() > patience {
             alarm.as_mut().reset(patience);
         }
         tokio::select! {
-            read = inbox.read(stream), if reads => {
+            read = inbox.read(line), if reads => {
                 read?;
                 self.last_heard = Instant::now();
             }
@@ -174,7 +176,7 @@ impl Connection {
         if bytes.is_empty() {
             return Ok(());
         }
-        match timeout(PEER_PATIENCE, write_all(&self.stream, &bytes)).await {
+        match timeout(PEER_PATIENCE, self.line.write_all(&bytes)).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(Ended::TooSlow),
         }
@@ -196,17 +198,6 @@ impl Connection {
 pub(crate) fn end_input(stream: &TcpStream) {
     // One that is gone already needs no telling.
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Read);
-}
-
-async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match stream.try_write(bytes) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Waits until the first answer can leave; forever where there is none.
@@ -257,21 +248,13 @@ impl Inbox {
     }
 
     /// Reads what there is, after making room. Nothing is lost when it is cancelled.
-    async fn read(&mut self, stream: &TcpStream) -> io::Result<()> {
+    async fn read(&mut self, line: &mut Line) -> io::Result<()> {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        loop {
-            stream.readable().await?;
-            match stream.try_read(self.bytes.get_mut(self.end..).unwrap_or_default()) {
-                Ok(count) => {
-                    self.took(count);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let count = line.read(self.bytes.get_mut(self.end..).unwrap_or_default()).await?;
+        self.took(count);
+        Ok(())
     }
 
     fn took(&mut self, count: usize) {

@@ -18,6 +18,8 @@
 pub mod service;
 mod listener;
 mod connection;
+mod line;
+mod tls;
 mod spine;
 mod errand;
 mod commands;
@@ -39,3 +41,4 @@ pub use health::Health;
 pub use limits::LimitSettings;
 pub use service::{Service, ServiceError};
 pub use settings::Settings;
+pub use tls::{TlsError, TlsFiles, check_tls_files};

@@ -7,19 +7,27 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use crate::connection::{Connection, Ended, end_input};
+use crate::line::Line;
 use crate::newcomers::Peer;
 use crate::node::Node;
+use crate::tls::{Acceptor, Greeted};
 
 /// After an accept failed (out of descriptors, say), before the next.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long connections have to take their last answers when the node stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Where terminals come in.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Arc<Acceptor>>,
+}
 
 /// Connections, by the task that serves them.
 #[derive(Default)]
@@ -29,14 +37,13 @@ struct Connections {
 }
 
 /// Accepts connections until the node stops, then waits for those there are.
-pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot::Receiver<()>) {
-    let room = Arc::new(Semaphore::new(node.settings.max_connections));
+pub(crate) async fn accept(node: Arc<Node>, door: Door, room: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+    let Door { listener, tls } = door;
     let mut connections = Connections::default();
-    let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => connections.admit(&node, stream, from.ip(), &room),
+                Ok((stream, from)) => connections.admit(&node, stream, from.ip(), &room, tls.clone()),
                 // Out of descriptors, say: a newcomer gives one back, or somebody does meanwhile.
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
@@ -45,7 +52,7 @@ pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot
                 }
             },
             Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
-            _ = &mut stop => break,
+            () = stopped(&mut stop) => break,
         }
     }
     drop(listener);
@@ -53,8 +60,20 @@ pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener, stop: oneshot
     connections.drain().await;
 }
 
+/// Waits until the node stops; nobody left to say so says it too.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 impl Connections {
-    fn admit(&mut self, node: &Arc<Node>, stream: TcpStream, from: IpAddr, room: &Arc<Semaphore>) {
+    fn admit(
+        &mut self,
+        node: &Arc<Node>,
+        stream: TcpStream,
+        from: IpAddr,
+        room: &Arc<Semaphore>,
+        tls: Option<Arc<Acceptor>>,
+    ) {
         let place = room.clone().try_acquire_owned().ok();
         if place.is_none() {
             if !node.newcomers.put_out_oldest(Instant::now()) {
@@ -78,7 +97,7 @@ impl Connections {
                 None => room.acquire_owned().await,
             };
             if let Ok(_place) = place {
-                serve(node, stream, peer).await;
+                greet(node, stream, peer, tls).await;
             }
         });
         self.streams.insert(task.id(), weak);
@@ -105,10 +124,28 @@ impl Connections {
     }
 }
 
-async fn serve(node: Arc<Node>, stream: Arc<TcpStream>, peer: Peer) {
+/// Shakes hands where the door asks for it, then serves.
+async fn greet(node: Arc<Node>, stream: Arc<TcpStream>, mut peer: Peer, tls: Option<Arc<Acceptor>>) {
+    let Some(acceptor) = tls else {
+        return serve(node, Line::plain(stream), peer).await;
+    };
+    match acceptor.greet(&stream).await {
+        Ok(Greeted { session, terminal, resumed }) => {
+            node.metrics.greeted(resumed);
+            peer.certify(terminal);
+            serve(node, Line::tls(stream, session), peer).await;
+        }
+        Err(fault) => {
+            node.metrics.not_greeted(&fault);
+            tracing::debug!(%fault, from = %peer.address, "a handshake came to nothing");
+        }
+    }
+}
+
+async fn serve(node: Arc<Node>, line: Line, peer: Peer) {
     node.metrics.connections.increment(1);
     let ended = &node.metrics.ended;
-    match Connection::new(node.clone(), stream, peer).serve().await {
+    match Connection::new(node.clone(), line, peer).serve().await {
         Ended::Closed => ended.closed.increment(1),
         Ended::TooSlow => ended.too_slow.increment(1),
         Ended::Unframed => ended.unframed.increment(1),

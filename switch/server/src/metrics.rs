@@ -14,6 +14,7 @@ use xingka_wire::code::ResponseCode;
 use xingka_wire::frame::FrameFault;
 
 use crate::pressure::Class;
+use crate::tls::HandshakeFault;
 
 /// Every code that this switch answers with of its own.
 const CODES: &[ResponseCode] = &[
@@ -55,6 +56,9 @@ pub(crate) struct Metrics {
     shed: [(Class, Counter); 5],
     pressure: Gauge,
     pub(crate) ended: EndedBy,
+    handshakes: Handshakes,
+    pub(crate) tls_reloads: Counter,
+    pub(crate) tls_reloads_failed: Counter,
     journal_commits: Counter,
     journal_records: Gauge,
 }
@@ -92,6 +96,30 @@ pub(crate) struct Limited {
     pub(crate) sign_in: Counter,
 }
 
+/// Handshakes, by how they ended.
+struct Handshakes {
+    full: Counter,
+    resumed: Counter,
+    slow: Counter,
+    broken: Counter,
+    revoked: Counter,
+    unnamed: Counter,
+}
+
+impl Handshakes {
+    fn new() -> Self {
+        let by = |how: &'static str| counter!("xingka_handshakes_total", "by" => how);
+        Self {
+            full: by("full"),
+            resumed: by("resumed"),
+            slow: by("slow"),
+            broken: by("broken"),
+            revoked: by("revoked"),
+            unnamed: by("unnamed"),
+        }
+    }
+}
+
 /// Connections that ended, by how.
 pub(crate) struct EndedBy {
     pub(crate) closed: Counter,
@@ -122,6 +150,9 @@ impl Metrics {
                 shed: Class::ALL.map(|class| (class, counter!("xingka_shed_total", "class" => class.name()))),
                 pressure: gauge!("xingka_pressure_seconds"),
                 ended: EndedBy::new(),
+                handshakes: Handshakes::new(),
+                tls_reloads: counter!("xingka_tls_reloads_total", "outcome" => "taken"),
+                tls_reloads_failed: counter!("xingka_tls_reloads_total", "outcome" => "failed"),
                 journal_commits: counter!("xingka_journal_commits_total"),
                 journal_records: gauge!("xingka_journal_records"),
             }
@@ -146,6 +177,24 @@ impl Metrics {
     /// A request was refused before a decision.
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.outcome(refusal_code(refusal));
+    }
+
+    /// A terminal shook hands.
+    pub(crate) fn greeted(&self, resumed: bool) {
+        let Handshakes { full, resumed: again, .. } = &self.handshakes;
+        if resumed { again.increment(1) } else { full.increment(1) }
+    }
+
+    /// A handshake came to nothing.
+    pub(crate) fn not_greeted(&self, fault: &HandshakeFault) {
+        let Handshakes { slow, broken, revoked, unnamed, .. } = &self.handshakes;
+        let counter = match fault {
+            HandshakeFault::Slow => slow,
+            HandshakeFault::Broken(_) => broken,
+            HandshakeFault::Revoked(_) => revoked,
+            HandshakeFault::Unnamed => unnamed,
+        };
+        counter.increment(1);
     }
 
     /// A request was told to come later.
@@ -271,6 +320,8 @@ fn describe() {
         ("xingka_unrecorded_total", "Answers that became 96 because their record was not committed in time"),
         ("xingka_frames_dropped_total", "Bytes that were no frame, by what was wrong"),
         ("xingka_limited_total", "Requests over a limit, by whose limit it was"),
+        ("xingka_handshakes_total", "TLS handshakes, by how they ended"),
+        ("xingka_tls_reloads_total", "Changed certificate files, by whether they could be used"),
         ("xingka_shed_total", "Requests told to come later because answers would have been late, by class"),
         ("xingka_connections_ended_total", "Connections that ended, by how"),
         ("xingka_newcomers_put_out_total", "Newcomers put out to make room for the next one"),

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use xingka_core::ids::TerminalId;
 
 /// Time enough to sign in and swipe.
 const GRACE: Duration = Duration::from_secs(1);
@@ -99,13 +100,26 @@ impl Drop for Newcomer {
 pub(crate) struct Peer {
     /// Where it connected from.
     pub(crate) address: IpAddr,
+    /// Whose certificate it has shown; nobody's on a plain line.
+    certified: Option<TerminalId>,
     newcomer: Cell<Option<Newcomer>>,
     proven: Cell<bool>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr, newcomer: Newcomer) -> Self {
-        Self { address, newcomer: Cell::new(Some(newcomer)), proven: Cell::new(false) }
+        Self { address, certified: None, newcomer: Cell::new(Some(newcomer)), proven: Cell::new(false) }
+    }
+
+    /// It has shown the certificate of a terminal, and with it that it is no stranger.
+    pub(crate) fn certify(&mut self, terminal: TerminalId) {
+        self.certified = Some(terminal);
+        self.prove();
+    }
+
+    /// Whose requests may come on this line, where not everybody's.
+    pub(crate) const fn certified(&self) -> Option<&TerminalId> {
+        self.certified.as_ref()
     }
 
     /// It has sent something authentic.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
@@ -21,12 +21,13 @@ use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store, StoreError};
 
 use crate::health::Health;
-use crate::listener::accept;
+use crate::listener::{Door, accept};
 use crate::node::Node;
-use crate::pressure::watch;
+use crate::pressure;
 use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
+use crate::tls::{Acceptor, TlsError};
 
 /// How often the store is asked for changes: a change made anywhere must be in force
 /// within a second.
@@ -38,6 +39,9 @@ const ANCHOR_EVERY: Duration = Duration::from_secs(30);
 
 /// How often shares that are whole again are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
+
+/// How often certificates' files are looked at.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a node can't start or stop.
 #[derive(Debug, Error)]
@@ -70,15 +74,19 @@ pub enum ServiceError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A node that answers.
 pub struct Service {
     node: Arc<Node>,
-    address: SocketAddr,
+    plain: Option<SocketAddr>,
+    tls: Option<SocketAddr>,
     anchors: Anchors,
-    stop: oneshot::Sender<()>,
-    accepting: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    accepting: JoinSet<()>,
     keeping: JoinSet<()>,
     /// Held as long as the node may write its journal; the system lets go of it at any end.
     _lock: File,
@@ -107,23 +115,38 @@ impl Service {
             settings.answer_deadline,
         )?;
         let reader = JournalReader::open(&settings.journal).await?;
-        let (listener, address) = listen(settings.listen).await?;
+        let doors = Doors::open(&settings).await?;
         if let Durability::Interval(interval) = settings.durability {
             tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
         let node = Node::new(settings, city, hasher, security, (journal, reader), memory);
-        let (stop, stopping) = oneshot::channel();
+        let (stop, stopping) = watch::channel(false);
         let store = Arc::new(store);
         let newest = Arc::new(AtomicU64::new(newest_anchor(&store, node.settings.node).await?));
         let anchors = Anchors { node: node.clone(), store: store.clone(), key: anchor_key, newest };
-        let keeping = keep(&node, &store, &anchors);
-        let accepting = tokio::spawn(accept(node.clone(), listener, stopping));
-        Ok(Self { node, address, anchors, stop, accepting, keeping, _lock: lock })
+        let mut keeping = keep(&node, &store, &anchors);
+        let Doors { plain, tls } = doors;
+        if let Some(acceptor) = tls.as_ref().and_then(|(door, _)| door.tls.clone()) {
+            keeping.spawn(reload(node.clone(), acceptor));
+        }
+        let address = |door: &Option<(Door, SocketAddr)>| door.as_ref().map(|(_, address)| *address);
+        let (plain_address, tls_address) = (address(&plain), address(&tls));
+        let room = Arc::new(Semaphore::new(node.settings.max_connections));
+        let mut accepting = JoinSet::new();
+        for (door, _) in plain.into_iter().chain(tls) {
+            accepting.spawn(accept(node.clone(), door, room.clone(), stopping.clone()));
+        }
+        Ok(Self { node, plain: plain_address, tls: tls_address, anchors, stop, accepting, keeping, _lock: lock })
     }
 
-    /// Where terminals connect.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where terminals connect without TLS, if they may.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.plain
+    }
+
+    /// Where they connect with TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls
     }
 
     /// How it is, for those who watch it.
@@ -138,10 +161,10 @@ impl Service {
 
     /// No new work; answers what is in flight; anchors and closes the journal.
     pub async fn stop(self) -> Result<(), ServiceError> {
-        let Self { node, anchors, stop, accepting, mut keeping, .. } = self;
+        let Self { node, anchors, stop, mut accepting, mut keeping, .. } = self;
         // Nobody listening means that nobody is left to stop.
-        let _ = stop.send(());
-        let _ = accepting.await;
+        let _ = stop.send(true);
+        while accepting.join_next().await.is_some() {}
         node.journal.flush().await;
         anchors.anchor().await?;
         keeping.shutdown().await;
@@ -167,6 +190,57 @@ fn lock(journal: &Path) -> Result<File, ServiceError> {
             Err(ServiceError::Taken { folder })
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Where terminals come in, opened.
+struct Doors {
+    plain: Option<(Door, SocketAddr)>,
+    tls: Option<(Door, SocketAddr)>,
+}
+
+impl Doors {
+    async fn open(settings: &Settings) -> Result<Self, ServiceError> {
+        let mut doors = Self { plain: None, tls: None };
+        if let Some(wanted) = settings.listen {
+            let (listener, address) = listen(wanted).await?;
+            doors.plain = Some((Door { listener, tls: None }, address));
+        }
+        if let Some((wanted, files)) = &settings.tls {
+            let acceptor = Arc::new(Acceptor::new(files.clone())?);
+            let (listener, address) = listen(*wanted).await?;
+            doors.tls = Some((Door { listener, tls: Some(acceptor) }, address));
+        }
+        Ok(doors)
+    }
+}
+
+/// Takes on certificates and revocation lists when their files change.
+async fn reload(node: Arc<Node>, acceptor: Arc<Acceptor>) {
+    let mut ticks = interval(RELOAD_EVERY);
+    let mut said = None;
+    loop {
+        ticks.tick().await;
+        // A few small files; still, a disk may take its time.
+        let reading = acceptor.clone();
+        let Ok(reloaded) = tokio::task::spawn_blocking(move || reading.reload()).await else { continue };
+        match reloaded {
+            Ok(false) => said = None,
+            Ok(true) => {
+                said = None;
+                node.metrics.tls_reloads.increment(1);
+                tracing::info!("new certificates are in force for new connections");
+            }
+            Err(error) => {
+                let error = error.to_string();
+                // Once, not every second until somebody comes.
+                if said.as_ref() != Some(&error) {
+                    node.metrics.tls_reloads_failed.increment(1);
+                    tracing::error!(%error, "the changed certificates can't be used; the former ones stay");
+                    said = Some(error);
+                }
+            }
+        }
     }
 }
 
@@ -199,7 +273,7 @@ fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> 
         }
     }));
     keeping.spawn(recover(for_recovery));
-    keeping.spawn(watch(node.clone()));
+    keeping.spawn(pressure::watch(node.clone()));
     let for_limits = node.clone();
     keeping.spawn(every(FORGET_EVERY, move || {
         for_limits.limits.forget_idle();

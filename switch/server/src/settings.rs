@@ -9,14 +9,17 @@ use xingka_store::journal::Durability;
 
 use crate::commands::TerminalSettings;
 use crate::limits::LimitSettings;
+use crate::tls::TlsFiles;
 
 /// What a node is told to be.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Its number among the deployment's nodes, below 4,096.
     pub node: u16,
-    /// Where terminals connect.
-    pub listen: SocketAddr,
+    /// Where terminals connect without TLS, if they may.
+    pub listen: Option<SocketAddr>,
+    /// Where they connect with TLS, and the certificates for it.
+    pub tls: Option<(SocketAddr, TlsFiles)>,
     /// The journal's file.
     pub journal: PathBuf,
     /// When an answer may leave.

@@ -92,7 +92,7 @@ impl Node {
     ) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let deadline = arrived + self.settings.answer_deadline;
-        let (authentic, command) = self.authenticate(message, now)?;
+        let (authentic, command) = self.authenticate(message, peer, now)?;
         let key = authentic.key().clone();
         peer.prove();
         let (terminal, limited) = (authentic.terminal(), &self.metrics.limited);
@@ -132,11 +132,16 @@ impl Node {
     }
 
     /// The message, if it is what it says, and what its terminal is to do next.
-    fn authenticate<'m>(&self, message: Message<'m>, now: Moment) -> Result<(Authentic<'m>, Command), Unrecorded> {
+    fn authenticate<'m>(
+        &self,
+        message: Message<'m>,
+        peer: &Peer,
+        now: Moment,
+    ) -> Result<(Authentic<'m>, Command), Unrecorded> {
         let (id, head) = (TerminalId(message.request.origin().terminal), message.head);
         let (known, session) = (self.city.terminal(&id), self.session(&id));
         let terminal = known.as_deref().map(|known| known.terminal);
-        let authentic = authenticate(message, terminal, session.as_deref(), now.epoch_ms)?;
+        let authentic = authenticate(message, (terminal, peer.certified()), session.as_deref(), now.epoch_ms)?;
         if let Some(session) = &session {
             self.confirm(&id, session, authentic.key().serial, now);
         }
@@ -160,7 +165,7 @@ impl Node {
         self.limits.housekeeping(peer.address, &self.metrics.limited)?;
         let id = TerminalId(message.request.origin().terminal);
         let request = message.request.clone();
-        let identified = identify(message, self.terminal(&id))?;
+        let identified = identify(message, (self.terminal(&id), peer.certified()))?;
         match request {
             Request::SignIn(sign_in) => self.sign_in(&identified, &sign_in, frame),
             Request::SignOff(_) => self.sign_off(&identified, frame),
