@@ -12,7 +12,7 @@ use xingka_core::capsule::{
 use xingka_core::facts::{AskKind, Counts, Facts};
 use xingka_core::follow_up::judge_give_back;
 use xingka_core::ids::{BenefitId, DecisionId, HolderNo, RuleBookVersion, TerminalId};
-use xingka_core::ledger::Ledger;
+use xingka_core::ledger::{Ledger, Seen};
 use xingka_core::money::Fen;
 use xingka_core::pan::Content;
 use xingka_core::time::Moment;
@@ -335,4 +335,35 @@ proptest! {
             world.compare();
         }
     }
+}
+
+/// A terminal that only inquires doesn't grow; what was charged stays however many inquiries follow.
+#[test]
+fn what_moved_nothing_is_remembered_for_a_while() {
+    let mut world = World::new();
+    world.buy(0, 100);
+    let bought = world.twin.list[0].key;
+    let content = Content([bought.stan as u8; 16]);
+    let mut keys = Vec::new();
+    for _ in 0..1_000 {
+        let key = world.key(0, 200);
+        let ask = ask(AskKind::StarInquiry);
+        let facts = Facts {
+            merchant: shop(),
+            scope: FULL_SCOPE,
+            card: None,
+            holder: None,
+            reversed_before: false,
+            counts: Counts::default(),
+        };
+        let verdict = Verdict::refused(xingka_core::verdict::Refusal::UnknownCard);
+        let capsule = Capsule { id: DecisionId::new(0, 0, 1), at: now(), rules: RuleBookVersion(1), ask, facts };
+        let swipe = Swipe { asked: World::asked(key), capsule, verdict, answer: vec![] };
+        world.apply(&Record::Swipe(Box::new(swipe)));
+        keys.push(key);
+    }
+    let seen = |key: &RequestKey| world.ledger.seen(key, &Content([key.stan as u8; 16])) != Seen::New;
+    assert_eq!(world.ledger.requests(), 257);
+    assert!(keys[744..].iter().all(seen) && !keys[..744].iter().any(seen));
+    assert_eq!(world.ledger.seen(&bought, &content), Seen::Repeat(1));
 }

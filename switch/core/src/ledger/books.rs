@@ -1,6 +1,7 @@
 //! Each terminal's book: the requests it sent, batch by batch, and the money that moved.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
@@ -16,11 +17,19 @@ pub const FIRST_BATCH: u32 = 1;
 /// The last batch; the first comes after it.
 const LAST_BATCH: u32 = 999_999;
 
+/// How many requests that moved and used nothing are remembered of a terminal: the repeats that a
+/// lost answer makes come within the next few. What was charged, given back, used up or reversed is
+/// remembered for good; inquiries, of which there are ten times as many, must not fill the memory of
+/// a terminal that doesn't settle.
+const HARMLESS_KEPT: usize = 256;
+
 /// One terminal's requests.
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) open_batch: u32,
     batches: HashMap<(MerchantId, u32), Batch>,
+    /// Requests that moved and used nothing, oldest first.
+    harmless: VecDeque<RequestKey>,
 }
 
 /// Requests by STAN and message type.
@@ -75,7 +84,7 @@ pub(super) struct GivenBack {
 
 impl Default for Book {
     fn default() -> Self {
-        Self { open_batch: FIRST_BATCH, batches: HashMap::new() }
+        Self { open_batch: FIRST_BATCH, batches: HashMap::new(), harmless: VecDeque::new() }
     }
 }
 
@@ -88,6 +97,33 @@ impl Book {
     /// A merchant's batch, begun where there is none.
     pub(super) fn batch_mut(&mut self, key: &RequestKey) -> &mut Batch {
         self.batches.entry((key.merchant, key.batch)).or_default()
+    }
+
+    /// Remembers a request. The first answer stays the one that repeats get: a second reversal, say, adds
+    /// nothing.
+    pub(super) fn remember(&mut self, key: &RequestKey, entry: Entry, lasting: bool) {
+        let batch = self.batch_mut(key);
+        if batch.contains_key(&(key.stan, key.mti)) {
+            return;
+        }
+        let harmless = !lasting && entry.effects.is_none() && matches!(entry.money, Money::None);
+        batch.insert((key.stan, key.mti), entry);
+        if harmless {
+            self.harmless.push_back(*key);
+        }
+        if self.harmless.len() > HARMLESS_KEPT {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.harmless.pop_front() else { return };
+        let place = (oldest.merchant, oldest.batch);
+        let Some(batch) = self.batches.get_mut(&place) else { return };
+        batch.remove(&(oldest.stan, oldest.mti));
+        if batch.is_empty() {
+            self.batches.remove(&place);
+        }
     }
 
     /// Closes the batch of this request: the next one is open.

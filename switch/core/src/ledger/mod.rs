@@ -205,8 +205,9 @@ impl Ledger {
     fn remember(&mut self, sequence: u64, asked: &Asked, effects: Option<Effects>, money: Money) {
         let book = self.books.entry(asked.key.terminal).or_default();
         let entry = Entry { content: asked.content, sequence, effects: effects.map(Box::new), money };
-        // The first answer stays the one that repeats get: a second reversal adds nothing.
-        book.batch_mut(&asked.key).entry((asked.key.stan, asked.key.mti)).or_insert(entry);
+        // Reversals are what a late original is refused by, and settlements what a batch ended with.
+        let lasting = matches!(asked.key.mti, REVERSAL_MTI | 320 | 500);
+        book.remember(&asked.key, entry, lasting);
     }
 
     /// `day` is the business day in which a purchase counts, `slip_mmdd` the date on its slip.
