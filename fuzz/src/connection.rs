@@ -68,7 +68,7 @@ impl City {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let service = runtime.block_on(start(folder.path()));
-        let address = service.address();
+        let address = service.address().expect("plain TCP");
         let (mad, _, key) = signed_in(address, *b"QZ000001");
         let (honest, line, _) = signed_in(address, *b"QZ000002");
         let honest = Mutex::new((honest, line));
@@ -153,7 +153,8 @@ async fn start(folder: &Path) -> Service {
     assert!(report.files.iter().all(|file| file.rejected == 0));
     let settings = Settings {
         node: 0,
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        tls: None,
         journal: folder.join("journal.db"),
         // Answers leave at once: what is fuzzed is the spine, not the disk.
         durability: Durability::Interval(Duration::from_millis(200)),
@@ -162,6 +163,7 @@ async fn start(folder: &Path) -> Service {
         idle_timeout: Duration::from_secs(60),
         answer_deadline: Duration::from_secs(3),
         limits: LimitSettings { address_per_s: None, terminal_per_s: None, merchant_per_s: None, sign_in_per_s: None },
+        terminals: xingka_server::TerminalSettings::default(),
     };
     Service::start(settings, store, master, hasher).await.expect("a switch")
 }
