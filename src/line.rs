@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use xingka_core::city::Terminal as Known;
 use xingka_core::ids::DecisionId;
 use xingka_store::CityTerminal;
-use xingka_store::vault::{MasterKey, tmk_context};
+use xingka_store::vault::MasterKey;
 use xingka_terminal::{Profile, Sent, Terminal, TerminalFault};
 use xingka_wire::answer::Answer;
 use xingka_wire::dialect::TextEncoding;
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn terminal(known: &CityTerminal, master: &MasterKey, next_stan: u32) -> Result<Terminal> {
     let id = known.terminal.id;
     let clear = master
-        .unwrap(&tmk_context(id), &known.tmk_wrapped)
+        .reveal_tmk(id, &known.tmk_wrapped)
         .with_context(|| format!("the master key of terminal {id} does not open"))?;
     let clear: [u8; 16] = clear.as_slice().try_into().with_context(|| format!("the master key of terminal {id}"))?;
     let Known { merchant, mac, profile, .. } = known.terminal;

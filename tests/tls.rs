@@ -221,6 +221,11 @@ fn sessions_are_resumed_until_their_certificate_is_revoked() {
         assert_eq!(world.swipes(&mut open, index), "00", "a line that is open goes on");
     }
     assert_eq!((world.handshakes("resumed"), world.handshakes("revoked")), (2.0, 2.0));
+    // A list that is empty, as when it is just being written anew, lets nobody in who was revoked.
+    let failed = || world.serving.metric("xingka_tls_reloads_total{outcome=\"failed\"}");
+    std::fs::write(world.file("crl.pem"), "").unwrap();
+    wait(|| failed() > 0.0);
+    assert!(is_refused(world.connect(&world.client(Some("QZ000000"), &rustls::version::TLS13))));
     let other = world.client(Some("QZ000002"), &rustls::version::TLS13);
     assert_eq!(world.swipes(&mut world.connect(&other), 2), "00");
 }

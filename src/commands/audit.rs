@@ -36,7 +36,7 @@ impl Audit {
         let deployment = Deployment::open(&config.config).await?;
         let mut journal = deployment.journal().await?;
         let anchors = deployment.store.anchors().await?;
-        let verified = journal.verify(&anchors, &deployment.anchor_key()).await?;
+        let verified = journal.verify(&anchors, &deployment.anchor_key()?).await?;
         let (_, hash) = verified.head;
         if json.json {
             output::json(&json!({

@@ -45,8 +45,8 @@ impl Deployment {
     }
 
     /// What signs anchors.
-    pub fn anchor_key(&self) -> AnchorKey {
-        AnchorKey::new(&self.master.derive(ANCHOR_KEY_LABEL))
+    pub fn anchor_key(&self) -> Result<AnchorKey> {
+        Ok(AnchorKey::new(&self.master.derive(ANCHOR_KEY_LABEL)?))
     }
 
     /// Starts the node: from here on it answers.

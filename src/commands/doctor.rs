@@ -119,14 +119,19 @@ async fn store(deployment: &Deployment) -> Result<String> {
 async fn keys(deployment: &Deployment) -> Result<String> {
     deployment.store.check_keys(&deployment.master, &deployment.card_hasher).await?;
     for known in deployment.store.terminals().await? {
-        crate::line::terminal(&known, &deployment.master, 1)?;
+        let id = known.terminal.id;
+        deployment
+            .master
+            .check_tmk(id, &known.tmk_wrapped)
+            .with_context(|| format!("the master key of terminal {id}"))?;
     }
-    Ok("they open every terminal's master key".into())
+    let room = if deployment.config.token().is_some() { "the token works" } else { "they work" };
+    Ok(format!("{room} with every terminal's master key"))
 }
 
 async fn journal(deployment: &Deployment) -> Result<String> {
     let mut journal = deployment.journal().await?;
-    let verified = journal.verify(&deployment.store.anchors().await?, &deployment.anchor_key()).await?;
+    let verified = journal.verify(&deployment.store.anchors().await?, &deployment.anchor_key()?).await?;
     Ok(format!("{} records, the chain is whole", verified.records))
 }
 

@@ -14,6 +14,7 @@ mod replay;
 mod serve;
 mod swipe;
 mod terminal;
+mod token;
 
 mod deployment;
 
@@ -46,6 +47,7 @@ enum Command {
     Explain(explain::Explain),
     Replay(replay::Replay),
     Terminal(terminal::TerminalCommand),
+    Token(token::TokenCommand),
     Doctor(doctor::Doctor),
 }
 
@@ -97,6 +99,7 @@ impl Cli {
             Command::Explain(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Terminal(command) => command.run().await,
+            Command::Token(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
         }
     }

@@ -53,6 +53,8 @@ impl Serve {
         }
         // Before the node answers: a signal that comes early is not lost.
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        // Certificates are taken on when they change; whoever asks for it out of habit does no harm.
+        let _hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
         let deployment = Deployment::open(&self.config.config).await?;
         let listener = listen(deployment.config.api).await?;

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use xingka_core::ids::TerminalId;
+use xingka_security::components::{Component, combine};
+use xingka_security::key_block::unwrap;
+use xingka_security::{Cipher, check_value};
+use zeroize::Zeroizing;
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
@@ -34,6 +38,25 @@ enum What {
         /// A name or address at which terminals reach the switch; may be given several times
         #[arg(long, value_name = "NAME", default_values = ["127.0.0.1", "localhost"])]
         name: Vec<String>,
+        #[command(flatten)]
+        config: ConfigArg,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Give a terminal another master key: in components, or in a key block; read from standard input
+    #[command(after_help = "Example: xingka terminal set-key QZ000001 --config city/xingka.toml < components.txt\n\n\
+        Components: two or three lines, each a component in hexadecimal and its check value. A key block: one line, \
+        X9.143 version D, with --kbpk naming its protection key (file:PATH or env:NAME). The terminal signs in with \
+        the new key from the next time on; its session goes on until then.")]
+    SetKey {
+        /// Which one
+        terminal: TerminalId,
+        /// The key block protection key, where a key block is given
+        #[arg(long, value_name = "SOURCE")]
+        kbpk: Option<String>,
+        /// The check value of the whole key
+        #[arg(long, value_name = "HEX")]
+        check_value: Option<String>,
         #[command(flatten)]
         config: ConfigArg,
         #[command(flatten)]
@@ -75,6 +98,9 @@ impl TerminalCommand {
                 output::line(format_args!("{terminal} is on the revocation list"));
                 Ok(ExitCode::SUCCESS)
             }
+            What::SetKey { terminal, kbpk, check_value, config, json } => {
+                set_key(terminal, kbpk.as_deref(), check_value.as_deref(), &config, json).await
+            }
             What::Rotate { terminal, config, json, .. } => rotate(terminal, &config, json).await,
         }
     }
@@ -97,6 +123,72 @@ async fn certificates(dir: &Path, names: &[String], config: &ConfigArg, json: Js
         output::line(format_args!("{key} = {:?}", file(name)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn set_key(
+    terminal: TerminalId,
+    kbpk: Option<&str>,
+    expected: Option<&str>,
+    config: &ConfigArg,
+    json: JsonArg,
+) -> Result<ExitCode> {
+    let mut text = Zeroizing::new(String::new());
+    std::io::Read::read_to_string(&mut std::io::stdin(), &mut text).context("reading the key from standard input")?;
+    let key = match kbpk {
+        Some(source) => key_in_block(source, text.trim(), expected)?,
+        None => combine(Cipher::Tdes, &components(&text)?, expected)?,
+    };
+    let key = Zeroizing::new(<[u8; 16]>::try_from(key.as_slice()).context("a terminal's master key has 16 bytes")?);
+    let deployment = Deployment::open(&config.config).await?;
+    deployment.store.check_keys(&deployment.master, &deployment.card_hasher).await?;
+    let wrapped = deployment.master.wrap_tmk(terminal, &key)?;
+    let there = deployment.store.set_tmk(terminal, &wrapped).await?;
+    ensure!(there, "there is no terminal {terminal}; `xingka export` lists them in terminals.csv");
+    let shown = hex::encode_upper(deployment.master.check_tmk(terminal, &wrapped)?);
+    if json.json {
+        output::json(&json!({ "terminal": terminal.to_string(), "check_value": shown }))?;
+    } else {
+        output::line(format_args!("{terminal} has a new master key, check value {shown}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line a component: hexadecimal, perhaps in groups, and its check value.
+fn components(text: &str) -> Result<Vec<Component>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let read = |(line, number): (&str, usize)| {
+        let (hex, check_value) = line.rsplit_once(char::is_whitespace).with_context(|| {
+            format!("line {number} must hold a component in hexadecimal and, behind a space, its check value")
+        })?;
+        Ok(Component { hex: Zeroizing::new(hex.to_owned()), check_value: check_value.to_owned() })
+    };
+    lines.zip(1..).map(read).collect()
+}
+
+fn key_in_block(source: &str, block: &str, expected: Option<&str>) -> Result<Zeroizing<Vec<u8>>> {
+    let kbpk = read_kbpk(source)?;
+    let (header, key) = unwrap(&kbpk, block)?;
+    ensure!(
+        header.usage == *b"K0" && header.algorithm == b'T',
+        "the key block holds a key for {}{}, not a terminal's master key (usage K0, algorithm T)",
+        String::from_utf8_lossy(&header.usage),
+        char::from(header.algorithm)
+    );
+    let right = hex::encode_upper(check_value(Cipher::Tdes, &key).unwrap_or_default());
+    let as_expected = expected.is_none_or(|it| it.len() >= 6 && right.starts_with(&it.to_ascii_uppercase()));
+    ensure!(as_expected, "the key in the block has not the check value {}", expected.unwrap_or_default());
+    Ok(key)
+}
+
+fn read_kbpk(source: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let text = match source.split_once(':') {
+        Some(("file", path)) => std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?,
+        Some(("env", name)) => std::env::var(name).with_context(|| format!("the environment variable {name}"))?,
+        // Not quoted: it may be the key itself.
+        _ => bail!("--kbpk must be file:PATH or env:NAME"),
+    };
+    let text = Zeroizing::new(text);
+    Ok(Zeroizing::new(hex::decode(text.trim()).context("what --kbpk names must be hexadecimal")?))
 }
 
 async fn rotate(terminal: Option<TerminalId>, config: &ConfigArg, json: JsonArg) -> Result<ExitCode> {

@@ -7,6 +7,7 @@
 mod keys;
 mod terminals;
 mod tls;
+mod token;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use terminals::TerminalsSettings;
 use tls::TlsSettings;
+pub use token::TokenSource;
 use xingka_core::pan::CardHasher;
 use xingka_server::{LimitSettings, TerminalSettings, TlsFiles};
 use xingka_store::journal::Durability;
@@ -199,6 +201,7 @@ pub enum ApiAddress {
 enum KeySource {
     File(PathBuf),
     Environment(String),
+    Token(TokenSource),
 }
 
 impl Config {
@@ -239,13 +242,25 @@ impl Config {
     pub fn key_files(&self) -> impl Iterator<Item = &Path> {
         [&self.master, &self.card_hash].into_iter().filter_map(|source| match source {
             KeySource::File(path) => Some(path.as_path()),
+            KeySource::Token(source) => source.pin_file(),
             KeySource::Environment(_) => None,
         })
     }
 
-    /// The key that wraps others.
+    /// The key that wraps others, wherever it is kept.
     pub fn master_key(&self) -> Result<MasterKey> {
-        Ok(MasterKey::new(self.master.read("keys.master")?))
+        match &self.master {
+            KeySource::Token(source) => Ok(MasterKey::in_room(source.open()?)),
+            source => Ok(MasterKey::new(source.read("keys.master")?)),
+        }
+    }
+
+    /// The token that keeps the master key, if one does.
+    pub fn token(&self) -> Option<&TokenSource> {
+        match &self.master {
+            KeySource::Token(source) => Some(source),
+            _ => None,
+        }
     }
 
     /// What card numbers are hashed with.
@@ -358,8 +373,12 @@ impl KeySource {
         match text.split_once(':') {
             Some(("file", path)) => Ok(Self::File(folder.join(path))),
             Some(("env", name)) => Ok(Self::Environment(name.to_owned())),
+            Some(("pkcs11", rest)) if key == "keys.master" => TokenSource::parse(rest, folder).map(Self::Token),
             // Not quoted: somebody may have put the key itself here.
-            _ => bail!("the key `{key}` must be file:PATH or env:NAME"),
+            _ => bail!(
+                "the key `{key}` must be file:PATH or env:NAME{}",
+                if key == "keys.master" { ", or pkcs11:LIBRARY?token=LABEL&pin=…" } else { "" }
+            ),
         }
     }
 
@@ -369,6 +388,7 @@ impl KeySource {
                 .with_context(|| format!("reading {}, which the key `{key}` names", path.display()))?,
             Self::Environment(name) => std::env::var(name)
                 .with_context(|| format!("the environment variable {name}, which the key `{key}` names"))?,
+            Self::Token(_) => bail!("the key `{key}` can't be kept in a token"),
         };
         parse_key(text.trim()).with_context(|| format!("what the key `{key}` names must hold 64 hexadecimal digits"))
     }

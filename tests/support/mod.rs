@@ -160,7 +160,7 @@ impl Deployment {
     fn serve_saying(&self, level: &str) -> Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xingka"));
         command.args(["serve", "--config"]).arg(self.config()).env("XINGKA_LOG", level);
-        Serving::wait(command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+        Serving::of(command)
     }
 }
 
@@ -181,6 +181,11 @@ pub struct Serving {
 }
 
 impl Serving {
+    /// Starts a `serve` that was put together elsewhere, and waits for its ready line.
+    pub fn of(mut command: Command) -> Self {
+        Self::wait(command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
     fn wait(mut child: Child) -> Self {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, log) = channel();

@@ -111,10 +111,11 @@ impl Peer {
         Self { address, certified: None, newcomer: Cell::new(Some(newcomer)), proven: Cell::new(false) }
     }
 
-    /// It has shown the certificate of a terminal, and with it that it is no stranger.
+    /// It has shown the certificate of a terminal: it needn't make room for others any more. Whether it
+    /// sends anything authentic is another matter.
     pub(crate) fn certify(&mut self, terminal: TerminalId) {
         self.certified = Some(terminal);
-        self.prove();
+        drop(self.newcomer.take());
     }
 
     /// Whose requests may come on this line, where not everybody's.

@@ -1,7 +1,9 @@
-//! The security module's software room: makes and opens session keys.
+//! The security module: makes and opens session keys.
 //!
 //! The one door for keys. Whoever calls gets a MAC key to verify and seal with, or bytes
-//! under another key; never a clear key.
+//! under another key; never a clear key. Terminal master keys work in a room behind it (software or a
+//! token, see `xingka_security`); session keys work here, because every swipe needs them twice, in memory
+//! that is wiped.
 
 use std::sync::Arc;
 
@@ -11,10 +13,11 @@ use xingka_core::city::Terminal;
 use xingka_core::ids::TerminalId;
 use xingka_core::record::NewKeys;
 use xingka_core::session::SessionKey;
+use xingka_security::Cipher;
 use xingka_store::CityTerminal;
-use xingka_store::vault::{MasterKey, NotOpened, tmk_context};
+use xingka_store::vault::{MasterKey, RoomFault};
 use xingka_wire::mac::{MacAlgorithm, MacKey, WrongKeyLength};
-use xingka_wire::session_keys::{KeyFault, KeyLayout, MAX_KEY_FIELD_BYTES, SessionKeys, Tmk};
+use xingka_wire::session_keys::{KeyFault, KeyLayout, MAX_KEY_FIELD_BYTES, SessionKeys};
 use zeroize::Zeroizing;
 
 /// Why the security module can't do what it was asked.
@@ -23,9 +26,9 @@ pub(crate) enum SecurityFault {
     /// The keys of that network code can't serve the terminal's MAC.
     #[error(transparent)]
     Layout(#[from] KeyFault),
-    /// A wrapped key doesn't open.
-    #[error("a key of terminal {0} does not open: {1}")]
-    Wrapped(TerminalId, NotOpened),
+    /// A wrapped key doesn't open, or the room can't work with it.
+    #[error("a key of terminal {0} can't be used: {1}")]
+    Wrapped(TerminalId, RoomFault),
     /// A key has the wrong length.
     #[error(transparent)]
     Length(#[from] WrongKeyLength),
@@ -34,7 +37,7 @@ pub(crate) enum SecurityFault {
     Random(getrandom::Error),
 }
 
-/// The software room.
+/// The door.
 pub(crate) struct SecurityModule {
     master: MasterKey,
 }
@@ -59,12 +62,18 @@ impl SecurityModule {
         getrandom::fill(random.as_flattened_mut()).map_err(SecurityFault::Random)?;
         let keys = SessionKeys::from_random(layout, *mac, &random)?;
         let mut field = [0; MAX_KEY_FIELD_BYTES];
-        let length = keys.wrap(layout, &self.tmk(*id, tmk_wrapped)?, &mut field);
+        let cipher = if layout.is_sm4() { Cipher::Sm4 } else { Cipher::Tdes };
+        let length = keys
+            .wrap_by(layout, &mut field, |key| self.master.encrypt_under_tmk(*id, tmk_wrapped, cipher, key))
+            .map_err(|fault| SecurityFault::Wrapped(*id, fault))?;
         let new = NewKeys {
             serial,
             network_code: layout.network_code(),
             for_terminal: field.get(..length).unwrap_or_default().to_vec(),
-            wrapped: self.master.wrap(&session_context(*id, serial), random.as_flattened()),
+            wrapped: self
+                .master
+                .wrap(&session_context(*id, serial), random.as_flattened())
+                .map_err(|fault| SecurityFault::Wrapped(*id, fault))?,
         };
         Ok((new, session_key(*mac, &keys, serial, made_ms)?))
     }
@@ -84,14 +93,6 @@ impl SecurityModule {
         let layout = KeyLayout::by_network_code(sign_in.network_code).ok_or(KeyFault::Layout)?;
         let keys = SessionKeys::from_random(layout, mac, &random)?;
         session_key(mac, &keys, sign_in.key_serial, sign_in.at.epoch_ms)
-    }
-
-    fn tmk(&self, terminal: TerminalId, wrapped: &[u8]) -> Result<Tmk, SecurityFault> {
-        let opened = self.master.unwrap(&tmk_context(terminal), wrapped);
-        let clear = opened.map_err(|fault| SecurityFault::Wrapped(terminal, fault))?;
-        let clear: [u8; 16] =
-            clear.as_slice().try_into().map_err(|_| SecurityFault::Wrapped(terminal, NotOpened::Form))?;
-        Ok(Tmk::new(clear))
     }
 }
 

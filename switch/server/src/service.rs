@@ -47,8 +47,10 @@ const RELOAD_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// Its address can't be had.
-    #[error("can't listen on {address}: {source}; choose another address with `switch.listen`")]
+    #[error("can't listen on {address}: {source}; choose another address with `{key}`")]
     Listen {
+        /// The configuration's key.
+        key: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -102,7 +104,7 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let lock = lock(&settings.journal)?;
         store.check_keys(&master, &hasher).await?;
-        let anchor_key = AnchorKey::new(&master.derive(ANCHOR_KEY_LABEL));
+        let anchor_key = AnchorKey::new(&master.derive(ANCHOR_KEY_LABEL).map_err(StoreError::from)?);
         let security = SecurityModule::new(master);
         let city = City::load(&store).await?;
         Journal::create(&settings.journal, settings.node).await?;
@@ -203,12 +205,12 @@ impl Doors {
     async fn open(settings: &Settings) -> Result<Self, ServiceError> {
         let mut doors = Self { plain: None, tls: None };
         if let Some(wanted) = settings.listen {
-            let (listener, address) = listen(wanted).await?;
+            let (listener, address) = listen("switch.listen", wanted).await?;
             doors.plain = Some((Door { listener, tls: None }, address));
         }
         if let Some((wanted, files)) = &settings.tls {
             let acceptor = Arc::new(Acceptor::new(files.clone())?);
-            let (listener, address) = listen(*wanted).await?;
+            let (listener, address) = listen("switch.tls.listen", *wanted).await?;
             doors.tls = Some((Door { listener, tls: Some(acceptor) }, address));
         }
         Ok(doors)
@@ -244,8 +246,8 @@ async fn reload(node: Arc<Node>, acceptor: Arc<Acceptor>) {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
-    let failed = |source| ServiceError::Listen { address, source };
+async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
+    let failed = |source| ServiceError::Listen { key, address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

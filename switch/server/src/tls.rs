@@ -13,6 +13,7 @@
 //! Refused: closing the lines of those who were revoked at once (an operator who wants that removes the
 //! terminal, or its keys), a session cache (its size is a limit for the fleet, a ticket has none).
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +23,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use xingka_core::ids::TerminalId;
@@ -164,19 +165,13 @@ impl Acceptor {
 
     /// Shakes hands on a new connection.
     pub(crate) async fn greet(&self, stream: &TcpStream) -> Result<Greeted, HandshakeFault> {
-        match timeout(HANDSHAKE_PATIENCE, self.shake_hands(stream)).await {
-            Ok(greeted) => greeted,
-            Err(_) => Err(HandshakeFault::Slow),
-        }
-    }
-
-    async fn shake_hands(&self, stream: &TcpStream) -> Result<Greeted, HandshakeFault> {
+        let mut patience = Patience(HANDSHAKE_PATIENCE);
         let loaded = self.loaded.load_full();
         let session = ServerConnection::new(loaded.config.clone()).map_err(std::io::Error::other)?;
         let mut session = Box::new(session);
         while session.is_handshaking() {
-            flush(&mut session, stream).await?;
-            if session.is_handshaking() && receive(&mut session, stream).await? == 0 {
+            patience.wait(flush(&mut session, stream)).await?;
+            if session.is_handshaking() && patience.wait(receive(&mut session, stream)).await? == 0 {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
             // Never closed, so always had; waiting for it is what leaves the other cores to swipes.
@@ -184,15 +179,28 @@ impl Acceptor {
             let processed = process(&mut session);
             drop(core);
             if processed.is_err() {
-                // The peer is told why.
-                let _ = flush(&mut session, stream).await;
+                // The peer is told why, if it still listens.
+                let _ = patience.wait(flush(&mut session, stream)).await;
             }
             processed?;
         }
-        flush(&mut session, stream).await?;
+        patience.wait(flush(&mut session, stream)).await?;
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let terminal = loaded.terminal_of(&session, resumed)?;
         Ok(Greeted { session, terminal, resumed })
+    }
+}
+
+/// What is left of the time that a peer has. Waiting for a core isn't the peer's fault: what was begun in
+/// a crowd is finished.
+struct Patience(Duration);
+
+impl Patience {
+    async fn wait<T>(&mut self, work: impl Future<Output = std::io::Result<T>>) -> Result<T, HandshakeFault> {
+        let begun = Instant::now();
+        let done = timeout(self.0, work).await.map_err(|_| HandshakeFault::Slow)?;
+        self.0 = self.0.saturating_sub(begun.elapsed());
+        Ok(done?)
     }
 }
 
@@ -254,6 +262,7 @@ impl Contents {
             .with_single_cert(chain, key)
             .map_err(TlsError::Pair)?;
         config.ticketer = tickets;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         // A terminal has one line: it comes back with the one ticket it got.
         config.send_tls13_tickets = 1;
         Ok(Loaded { config: Arc::new(config), verifier })
@@ -272,11 +281,17 @@ impl Contents {
         let lists: Result<Vec<_>, _> =
             self.crl.iter().flat_map(|crl| CertificateRevocationListDer::pem_slice_iter(crl)).collect();
         let path = files.crl.clone().unwrap_or_default();
-        let lists = lists.map_err(|_| TlsError::Pem { key: "crl", path, wanted: "a revocation list" })?;
+        let bad_list = || TlsError::Pem { key: "crl", path: path.clone(), wanted: "a revocation list" };
+        let lists = lists.map_err(|_| bad_list())?;
+        // A file that is just being written anew must not let everybody in again.
+        if files.crl.is_some() && lists.is_empty() {
+            return Err(bad_list());
+        }
         let provider = Arc::new(ring::default_provider());
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider);
-        // A list need not be of every authority.
-        let builder = builder.with_crls(lists).allow_unknown_revocation_status();
+        // Where there are lists, there must be one of the authority that a certificate is from.
+        let builder =
+            if lists.is_empty() { builder } else { builder.with_crls(lists).only_check_end_entity_revocation() };
         builder.build().map(|verifier| verifier as _).map_err(|error| TlsError::Authority(error.to_string()))
     }
 }

@@ -32,7 +32,7 @@ use crate::store::{
 pub struct CityTerminal {
     /// What decisions see of it.
     pub terminal: Terminal,
-    /// Its master key, wrapped in the context of [`crate::vault::tmk_context`].
+    /// Its master key, wrapped by [`crate::vault::MasterKey::wrap_tmk`].
     pub tmk_wrapped: Vec<u8>,
     /// Session keys made before this, in milliseconds since 1970, are to be replaced.
     pub new_keys_ms: i64,

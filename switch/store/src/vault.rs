@@ -1,112 +1,90 @@
-//! Secrets at rest: what wraps terminal master keys, and what other keys are derived from.
+//! Secrets at rest: the deployment's master key, wherever it is kept.
 //!
-//! AES-256-GCM-SIV with a nonce made from the context, on purpose without randomness: the
-//! same key in the same place always gives the same bytes. So importing a terminal again
-//! changes nothing, an export equals the one before it, and the import can tell "same key"
-//! from "new key" without opening either. With plain GCM a nonce that comes twice would
-//! give the authentication key away; the SIV construction is made for that case (RFC 8452,
-//! section 9), and all that shows is *whether* two secrets of one place are equal, which is
-//! what the import wants to know. Two places never look alike: the context is in the nonce
-//! and in the associated data, so a wrapped key moved to another terminal does not open.
-//!
-//! Refused: random nonces (every import would rewrite every terminal), and storing a hash
-//! beside the wrapped key to compare by (a second form of the same secret to look after).
+//! In a file or the environment it is a software room's, in a token the token's own; whoever holds this
+//! can't tell, and needn't. See `xingka_security::room`.
 
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _, Nonce};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 use xingka_core::ids::TerminalId;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
-
-/// The form of a wrapped secret: this byte, then ciphertext and tag.
-const FORM: u8 = 1;
-const NONCE_BYTES: usize = 12;
+use xingka_security::Cipher;
+use xingka_security::room::SoftwareRoom;
+pub use xingka_security::room::{Room, RoomFault};
+use zeroize::Zeroizing;
 
 /// The deployment's master key: wraps terminal master keys, and other keys come from it.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey([u8; 32]);
+#[derive(Debug, Clone)]
+pub struct MasterKey(Arc<dyn Room>);
 
 /// A master key that can't be read. Says nothing of what was there instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a master key is written as 64 hexadecimal digits")]
 pub struct BadMasterKey;
 
-/// A wrapped secret that does not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum NotOpened {
-    /// It isn't in a form that this version wraps.
-    #[error("it isn't a wrapped key of this version")]
-    Form,
-    /// Another key wrapped it, or for another place, or it was changed.
-    #[error("it was wrapped under another master key, for another place, or was changed since")]
-    Key,
-}
-
 impl MasterKey {
-    /// From its 32 bytes.
+    /// Of the software room, from its 32 bytes.
     pub fn new(key: [u8; 32]) -> Self {
-        Self(key)
+        Self(Arc::new(SoftwareRoom::new(key)))
     }
 
-    /// From the text of a key file; white space around it doesn't matter.
+    /// Of the software room, from the text of a key file; white space around it doesn't matter.
     pub fn from_hex(text: &str) -> Result<Self, BadMasterKey> {
         let mut key = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), key.as_mut()).map_err(|_| BadMasterKey)?;
-        Ok(Self(*key))
+        Ok(Self::new(*key))
+    }
+
+    /// Of another room: a token's.
+    pub fn in_room(room: impl Room + 'static) -> Self {
+        Self(Arc::new(room))
     }
 
     /// The same secret in the same context always gives the same bytes.
-    pub fn wrap(&self, context: &str, secret: &[u8]) -> Vec<u8> {
-        let payload = Payload { msg: secret, aad: context.as_bytes() };
-        // The cipher refuses only what is longer than 64 GiB; nothing, then, opens nowhere.
-        let sealed = self.cipher().encrypt(&self.nonce(context), payload).unwrap_or_default();
-        [&[FORM], sealed.as_slice()].concat()
+    pub fn wrap(&self, context: &str, secret: &[u8]) -> Result<Vec<u8>, RoomFault> {
+        self.0.wrap(context, secret)
     }
 
     /// Opens what [`MasterKey::wrap`] gave for this context.
-    pub fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
-        let Some((&FORM, sealed)) = wrapped.split_first() else {
-            return Err(NotOpened::Form);
-        };
-        let payload = Payload { msg: sealed, aad: context.as_bytes() };
-        let opened = self.cipher().decrypt(&self.nonce(context), payload);
-        opened.map(Zeroizing::new).map_err(|_| NotOpened::Key)
+    pub fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, RoomFault> {
+        self.0.unwrap(context, wrapped)
     }
 
-    /// Another key, for the purpose that `label` names: HMAC-SHA-256 of the label.
-    pub fn derive(&self, label: &str) -> [u8; 32] {
-        self.hmac(&[b"derive", &[0], label.as_bytes()])
+    /// Another key, for the purpose that `label` names.
+    pub fn derive(&self, label: &str) -> Result<[u8; 32], RoomFault> {
+        self.0.derive(label)
     }
 
-    /// The key that wraps is itself derived, so that no other use of the master key meets it.
-    fn cipher(&self) -> Aes256GcmSiv {
-        let key = Zeroizing::new(self.hmac(&[b"wrap"]));
-        Aes256GcmSiv::new(&(*key).into())
+    /// A terminal's master key, to be stored.
+    pub fn wrap_tmk(&self, terminal: TerminalId, tmk: &[u8; 16]) -> Result<Vec<u8>, RoomFault> {
+        self.0.wrap_key(&tmk_context(terminal), tmk)
     }
 
-    fn nonce(&self, context: &str) -> Nonce {
-        let digest = self.hmac(&[b"nonce", &[0], context.as_bytes()]);
-        std::array::from_fn::<u8, NONCE_BYTES, _>(|at| digest[at]).into()
+    /// The check value of a terminal's master key: K(00…00) under two-key 3DES, which every room has.
+    pub fn check_tmk(&self, terminal: TerminalId, wrapped: &[u8]) -> Result<[u8; 4], RoomFault> {
+        let mut block = [0; 8];
+        self.0.encrypt_under(&tmk_context(terminal), wrapped, Cipher::Tdes, &mut block)?;
+        Ok(block.first_chunk().copied().unwrap_or_default())
     }
 
-    fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        // HMAC takes keys of any length, so the error has no way to come about.
-        let mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
+    /// Encrypts whole blocks, each by itself, under a terminal's master key.
+    pub fn encrypt_under_tmk(
+        &self,
+        terminal: TerminalId,
+        wrapped: &[u8],
+        cipher: Cipher,
+        blocks: &mut [u8],
+    ) -> Result<(), RoomFault> {
+        self.0.encrypt_under(&tmk_context(terminal), wrapped, cipher, blocks)
     }
-}
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(…)")
+    /// A terminal's master key itself, for those who play terminals; a token refuses.
+    pub fn reveal_tmk(&self, terminal: TerminalId, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, RoomFault> {
+        self.0.reveal_key(&tmk_context(terminal), wrapped)
     }
 }
 
 /// The context in which a terminal's master key is wrapped.
-pub fn tmk_context(terminal: TerminalId) -> String {
+fn tmk_context(terminal: TerminalId) -> String {
     format!("tmk {terminal}")
 }
 
@@ -114,45 +92,48 @@ pub fn tmk_context(terminal: TerminalId) -> String {
 mod tests {
     use super::*;
 
-    const TMK: &[u8] = &[0x5A; 16];
+    const TMK: [u8; 16] = [0x5A; 16];
 
     fn key(byte: u8) -> MasterKey {
         MasterKey::new([byte; 32])
     }
 
-    #[test]
-    fn what_is_wrapped_opens_again() {
-        let wrapped = key(1).wrap("tmk T0000001", TMK);
-        assert_eq!(key(1).unwrap("tmk T0000001", &wrapped).unwrap().as_slice(), TMK);
+    fn terminal(id: &str) -> TerminalId {
+        id.parse().unwrap()
     }
 
     #[test]
-    fn wrapping_again_gives_the_same() {
-        let wrap = || key(1).wrap("tmk T0000001", TMK);
-        assert_eq!(wrap(), wrap());
-        assert_ne!(wrap(), key(1).wrap("tmk T0000002", TMK));
-        assert_ne!(wrap(), key(2).wrap("tmk T0000001", TMK));
+    fn what_is_wrapped_works_again_and_in_its_place_only() {
+        let wrap = || key(1).wrap_tmk(terminal("T0000001"), &TMK).unwrap();
+        let wrapped = wrap();
+        assert_eq!(wrap(), wrapped, "an import again changes nothing");
+        assert_eq!(key(1).reveal_tmk(terminal("T0000001"), &wrapped).unwrap().as_slice(), TMK);
+        assert!(key(1).check_tmk(terminal("T0000001"), &wrapped).is_ok());
+        assert_eq!(key(2).check_tmk(terminal("T0000001"), &wrapped).unwrap_err(), RoomFault::Key);
+        assert_eq!(key(1).check_tmk(terminal("T0000002"), &wrapped).unwrap_err(), RoomFault::Key);
+        assert_eq!(key(1).check_tmk(terminal("T0000001"), &[2, 0, 0]).unwrap_err(), RoomFault::Form);
+        assert_ne!(wrapped, key(1).wrap_tmk(terminal("T0000002"), &TMK).unwrap());
+        assert_ne!(wrapped, key(2).wrap_tmk(terminal("T0000001"), &TMK).unwrap());
     }
 
+    /// Stores are older than the rooms: what was wrapped before opens as it did.
     #[test]
-    fn nothing_opens_under_another_key_or_elsewhere_or_changed() {
-        let wrapped = key(1).wrap("tmk T0000001", TMK);
-        assert_eq!(key(2).unwrap("tmk T0000001", &wrapped).unwrap_err(), NotOpened::Key);
-        assert_eq!(key(1).unwrap("tmk T0000002", &wrapped).unwrap_err(), NotOpened::Key);
+    fn the_software_rooms_form_stays() {
+        let wrapped = key(1).wrap("tmk T0000001", &TMK).unwrap();
+        assert_eq!(wrapped.len(), 33);
+        assert_eq!(wrapped, key(1).wrap_tmk(terminal("T0000001"), &TMK).unwrap());
         for at in 1..wrapped.len() {
             let mut changed = wrapped.clone();
             changed[at] ^= 1;
-            assert_eq!(key(1).unwrap("tmk T0000001", &changed).unwrap_err(), NotOpened::Key);
+            assert_eq!(key(1).unwrap("tmk T0000001", &changed).unwrap_err(), RoomFault::Key);
         }
-        assert_eq!(key(1).unwrap("tmk T0000001", &[]).unwrap_err(), NotOpened::Form);
-        assert_eq!(key(1).unwrap("tmk T0000001", &[2, 0, 0]).unwrap_err(), NotOpened::Form);
     }
 
     #[test]
     fn keys_are_read_from_hex_and_never_shown() {
         let text = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF\n";
         let key = MasterKey::from_hex(text).unwrap();
-        assert_eq!(format!("{key:?}"), "MasterKey(…)");
+        assert_eq!(format!("{key:?}"), "MasterKey(SoftwareRoom(…))");
         assert_eq!(MasterKey::from_hex("0011").unwrap_err(), BadMasterKey);
     }
 

@@ -9,7 +9,7 @@ use support::*;
 use xingka_core::pan::CardHasher;
 use xingka_store::StoreError;
 use xingka_store::city_folder::{ImportError, ImportKeys, Phase, import};
-use xingka_store::vault::{MasterKey, tmk_context};
+use xingka_store::vault::MasterKey;
 
 #[tokio::test]
 async fn the_sample_city_is_loaded_and_a_second_time_nothing_changes() {
@@ -111,8 +111,7 @@ async fn the_same_terminal_key_again_changes_nothing_and_opens() {
     let other = TERMINALS.replace("B4DD", "B4DE");
     assert_eq!(counts(&deployment.import_file("terminals.csv", other).await), (1, 1, 0, 0));
     let terminals = deployment.store.terminals().await.unwrap();
-    let context = tmk_context(terminals[0].terminal.id);
-    let tmk = deployment.master.unwrap(&context, &terminals[0].tmk_wrapped).unwrap();
+    let tmk = deployment.master.reveal_tmk(terminals[0].terminal.id, &terminals[0].tmk_wrapped).unwrap();
     assert_eq!(tmk[..3], [0xB4, 0xDE, 0x30]);
 }
 

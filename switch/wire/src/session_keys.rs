@@ -4,6 +4,7 @@
 //! The network code says cipher and layout; what the MAC key is then used for is the
 //! terminal's MAC's affair.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
@@ -126,6 +127,11 @@ impl KeyLayout {
         if matches!(self, Self::Des) { 8 } else { 16 }
     }
 
+    /// Whether keys travel under SM4, or else under 3DES.
+    pub const fn is_sm4(self) -> bool {
+        matches!(self, Self::Sm4 | Self::Sm4WithTrack)
+    }
+
     const fn cipher(self) -> WrappingCipher {
         match self {
             Self::Sm4 | Self::Sm4WithTrack => WrappingCipher::Sm4,
@@ -171,16 +177,35 @@ impl SessionKeys {
 
     /// Writes field 62: what the switch sends. Returns how many bytes it has.
     pub fn wrap(&self, layout: KeyLayout, tmk: &Tmk, field: &mut [u8; MAX_KEY_FIELD_BYTES]) -> usize {
+        let wrapped = self.wrap_by(layout, field, |key| {
+            encrypt_blocks(layout.cipher(), tmk, key);
+            Ok::<(), Infallible>(())
+        });
+        match wrapped {
+            Ok(length) => length,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same by whoever has the terminal master key: `encrypt` is given each key, in place.
+    pub fn wrap_by<E>(
+        &self,
+        layout: KeyLayout,
+        field: &mut [u8; MAX_KEY_FIELD_BYTES],
+        mut encrypt: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let slot = layout.key_bytes() + KCV_BYTES;
         for (at, (to, key)) in field.chunks_mut(slot).zip(&self.keys).take(layout.keys()).enumerate() {
             let bytes = if at == MAC_SLOT { self.mac_key_bytes } else { self.key_bytes };
             let (wrapped, kcv) = to.split_at_mut(layout.key_bytes());
             wrapped.fill(0);
             let key = key.get(..bytes).unwrap_or_default();
-            crypt_blocks(layout.cipher(), tmk, key, wrapped, Direction::Encrypt);
             kcv.copy_from_slice(&check_value(layout.cipher(), key));
+            let wrapped = wrapped.get_mut(..bytes).unwrap_or_default();
+            wrapped.copy_from_slice(key);
+            encrypt(wrapped)?;
         }
-        slot * layout.keys()
+        Ok(slot * layout.keys())
     }
 
     /// Reads field 62: what the terminal does.
@@ -212,6 +237,14 @@ const MAC_SLOT: usize = 1;
 enum Direction {
     Encrypt,
     Decrypt,
+}
+
+/// ECB under the TMK, block by block, in place.
+fn encrypt_blocks(cipher: WrappingCipher, tmk: &Tmk, key: &mut [u8]) {
+    let mut clear = [0; 16];
+    clear.iter_mut().zip(key.iter()).for_each(|(to, from)| *to = *from);
+    crypt_blocks(cipher, tmk, clear.get(..key.len()).unwrap_or_default(), key, Direction::Encrypt);
+    clear.zeroize();
 }
 
 /// ECB under the TMK, block by block.

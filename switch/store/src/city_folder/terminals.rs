@@ -12,7 +12,7 @@ use super::fields::{Fields, hex_bytes};
 use super::header::Columns;
 use super::table::{Reference, Table};
 use crate::store::{Change, MERCHANT_NUMBERS, StoreError, TerminalRow};
-use crate::vault::{MasterKey, tmk_context};
+use crate::vault::{MasterKey, RoomFault};
 
 pub(super) const FILE: &str = "terminals.csv";
 
@@ -23,8 +23,10 @@ pub(super) struct Terminals<'k> {
 }
 
 /// What is wrong with a wrapped terminal master key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 enum BadWrapped {
+    #[error("can't be looked at: the token: {0}")]
+    Token(String),
     #[error("must be hexadecimal digits, as an export writes them")]
     Form,
     #[error("does not open under this deployment's master key as this terminal's key: give tmk instead")]
@@ -92,7 +94,9 @@ impl Terminals<'_> {
         match (fields.text("tmk").is_empty(), fields.text("tmk_wrapped").is_empty()) {
             (false, true) => {
                 let tmk = Zeroizing::new(fields.read("tmk", hex_bytes::<TMK_BYTES>)?);
-                id.map(|id| self.master.wrap(&tmk_context(id), tmk.as_slice()))
+                let clear = Zeroizing::new(<[u8; TMK_BYTES]>::try_from(tmk.as_slice()).ok()?);
+                let id = id?;
+                fields.read("tmk", |_| self.master.wrap_tmk(id, &clear))
             }
             (true, false) => {
                 let wrapped = fields.read("tmk_wrapped", |text| hex::decode(text).map_err(|_| BadWrapped::Form))?;
@@ -106,7 +110,9 @@ impl Terminals<'_> {
     }
 
     fn opens(&self, id: TerminalId, wrapped: &[u8]) -> Result<(), BadWrapped> {
-        let tmk = self.master.unwrap(&tmk_context(id), wrapped).map_err(|_| BadWrapped::Key)?;
-        if tmk.len() == TMK_BYTES { Ok(()) } else { Err(BadWrapped::Key) }
+        self.master.check_tmk(id, wrapped).map(drop).map_err(|fault| match fault {
+            RoomFault::Token(said) => BadWrapped::Token(said),
+            _ => BadWrapped::Key,
+        })
     }
 }

@@ -6,6 +6,9 @@ use thiserror::Error;
 /// What went wrong with the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
+    /// The master key can't be used where it is kept.
+    #[error("the master key can't be used: {0}")]
+    Room(#[from] crate::vault::RoomFault),
     /// The URL names a database that this build doesn't speak to.
     #[error(
         "`store.url` begins with `{scheme}:`, but this version keeps its store in SQLite only: write `sqlite:` and a path"

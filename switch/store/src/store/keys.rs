@@ -18,7 +18,7 @@ const CARD_HASH: (&str, &str) = ("card_hash_key_check", "the card-hash key (`key
 impl Store {
     /// Whether these are the keys the store was filled under; any are, before it is filled.
     pub async fn check_keys(&self, master: &MasterKey, card_hash: &CardHasher) -> Result<(), StoreError> {
-        for ((name, key), ours) in checks(master, card_hash) {
+        for ((name, key), ours) in checks(master, card_hash)? {
             let theirs = self.meta(name).await?;
             if theirs.is_some_and(|theirs| theirs != ours) {
                 return Err(StoreError::WrongKey { key });
@@ -31,7 +31,7 @@ impl Store {
 impl Change {
     /// Notes the keys of the first import, and refuses others from then on.
     pub(crate) async fn settle_keys(&mut self, master: &MasterKey, card_hash: &CardHasher) -> Result<(), StoreError> {
-        for ((name, key), ours) in checks(master, card_hash) {
+        for ((name, key), ours) in checks(master, card_hash)? {
             if self.say(name, &ours).await? != ours {
                 return Err(StoreError::WrongKey { key });
             }
@@ -42,9 +42,9 @@ impl Change {
 
 type Check = ((&'static str, &'static str), String);
 
-fn checks(master: &MasterKey, card_hash: &CardHasher) -> [Check; 2] {
+fn checks(master: &MasterKey, card_hash: &CardHasher) -> Result<[Check; 2], StoreError> {
     let short = |value: &[u8; 32]| hex::encode(&value[..CHECK_BYTES]);
     // No card number is made of letters, so this is no card's key.
     let card_hash = card_hash.key_of(b"key check");
-    [(MASTER, short(&master.derive("key check"))), (CARD_HASH, short(&card_hash.0))]
+    Ok([(MASTER, short(&master.derive("key check")?)), (CARD_HASH, short(&card_hash.0))])
 }

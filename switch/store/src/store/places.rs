@@ -90,6 +90,20 @@ impl Store {
 }
 
 impl Store {
+    /// Gives a terminal another master key, wrapped; whether there is such a terminal.
+    pub async fn set_tmk(&self, terminal: TerminalId, tmk_wrapped: &[u8]) -> Result<bool, StoreError> {
+        let mut change = self.change().await?;
+        let query = sqlx::query("UPDATE terminals SET tmk_wrapped = $1, revision = $2 WHERE terminal_id = $3");
+        let query = query.bind(tmk_wrapped).bind(change.revision).bind(terminal.to_string());
+        let updated = query.execute(&mut *change.transaction).await.doing("changing a terminal's master key")?;
+        if updated.rows_affected() == 0 {
+            change.abandon().await?;
+            return Ok(false);
+        }
+        change.commit().await?;
+        Ok(true)
+    }
+
     /// Has a terminal, or every one, told to sign in again: its keys made before `now_ms` are to be
     /// replaced. Says how many terminals that is; in force on every node within a second.
     pub async fn ask_for_new_keys(&self, terminal: Option<TerminalId>, now_ms: i64) -> Result<u64, StoreError> {
