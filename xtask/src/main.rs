@@ -3,6 +3,7 @@
 
 mod bench;
 mod fuzz;
+mod packages;
 mod peers;
 mod tidy;
 
@@ -53,6 +54,7 @@ fn root() -> PathBuf {
 
 fn test() -> Result<(), String> {
     needs("cc", "a C compiler: SQLite is built from source")?;
+    packages::install()?;
     tidy::check(&root())?;
     cargo(&["test", "--workspace", "--locked"])?;
     peers::check()?;
