@@ -155,7 +155,7 @@ impl Collector {
 
     fn show_progress(&mut self) {
         if self.plan.progress {
-            let sent = Kind::ALL.iter().map(|kind| self.recorder.sent_of(*kind)).sum::<u64>();
+            let sent = self.recorder.sent_in_mix();
             let per_s = (sent - self.lately_sent) / u64::from(PROGRESS_EVERY_S);
             let watched =
                 self.plan.pid.map_or_else(String::new, |pid| format!("; process {pid}: {}", Usage::of(Some(pid))));

@@ -93,8 +93,10 @@ impl Link {
 
     /// Sends a request until there is an answer to it, which is left in `answer`.
     pub async fn exchange(&mut self, frame: &[u8], answer: &mut Vec<u8>) -> Result<(), NoAnswer> {
-        let deadline = Instant::now() + PATIENCE;
-        let exchanged = timeout_at(deadline, self.exchange_at_last(frame, answer)).await;
+        let (deadline, mut sent) = (Instant::now() + PATIENCE, false);
+        // A line is as patient itself, so that the usual case needs no second timer.
+        let Err(lost) = self.exchange_once(frame, answer, &mut sent).await else { return Ok(()) };
+        let exchanged = timeout_at(deadline, self.exchange_again(lost, frame, answer, sent)).await;
         exchanged.map_err(|_| {
             // An answer that came now would be taken for the next request's.
             self.line = None;
@@ -102,18 +104,21 @@ impl Link {
         })
     }
 
-    async fn exchange_at_last(&mut self, frame: &[u8], answer: &mut Vec<u8>) {
-        let (mut attempts, mut sent) = (0, false);
+    async fn exchange_again(&mut self, mut lost: Lost, frame: &[u8], answer: &mut Vec<u8>, mut sent: bool) {
+        let mut attempts = 0;
         loop {
-            match self.exchange_once(frame, answer, &mut sent).await {
-                Ok(()) => return,
-                Err(Lost::Storm) => self.drop_in_storm(),
-                Err(Lost::Broken) => {
+            match lost {
+                Lost::Storm => self.drop_in_storm(),
+                Lost::Broken => {
                     self.line = None;
                     let longest = (FIRST_PAUSE_MS << attempts).min(LAST_PAUSE_MS);
                     attempts = (attempts + 1).min(16);
                     sleep(Duration::from_millis(self.random.u64(0..=longest))).await;
                 }
+            }
+            match self.exchange_once(frame, answer, &mut sent).await {
+                Ok(()) => return,
+                Err(again) => lost = again,
             }
         }
     }
@@ -131,6 +136,7 @@ impl Link {
             self.recorder.count(Count::Repeat);
         }
         tokio::select! {
+            biased;
             answered = line.exchange(frame) => {
                 let answered = answered.map_err(|error| {
                     tracing::debug!(%error, "a line was lost");

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use rustls::ClientConfig;
-use tokio::sync::{Barrier, Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use xingka_core::city::MerchantKind;
@@ -139,18 +139,18 @@ pub async fn run(
     let deck = Mutex::new(Deck::new(plan.seed));
     let shared = Arc::new(Shared { plan, cards, recorder: Arc::default(), deck, pace });
 
-    let mut tills = Tills::open(address, loaders, &shared, &stage).await;
-    let stopping = Collecting::begin(&shared, count, &stage)?;
+    let tills = open(address, loaders, &shared, &stage).await?;
+    let collecting = Collecting::begin(&shared, count, &stage)?;
     let started = Instant::now();
     let aside = begin_aside(&shared, &stage, started);
     let loaders = tokio::select! {
-        loaders = tills.work(started) => loaders?,
+        loaders = work(tills, started) => loaders?,
         // An import can't be moved between threads, so it is no task of its own.
         never = happen(beside, &shared.recorder, started) => match never {},
     };
     let took = started.elapsed();
     drop(aside);
-    let collected = stopping.end()?;
+    let collected = collecting.end()?;
     Ok((Outcome::new(&collected, &shared.recorder, &shared.plan, took), loaders))
 }
 
@@ -189,50 +189,43 @@ async fn change_stars(changes: Option<StarChanges>, recorder: &Recorder, started
     }
 }
 
-/// All terminals, each a task.
-struct Tills {
-    tasks: JoinSet<Result<Loader>>,
-    begin: watch::Sender<Option<Instant>>,
+/// Connects all terminals and signs them in. Where one can't, none of the others goes on:
+/// this may be another city's switch, on which their sign-ins would make keys.
+async fn open(address: SocketAddr, loaders: Vec<Loader>, shared: &Arc<Shared>, stage: &Stage) -> Result<Vec<Till>> {
+    let connecting = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
+    let (mut tills, mut opening) = (Vec::new(), JoinSet::new());
+    for (number, loader) in loaders.into_iter().enumerate() {
+        let (shared, connecting) = (shared.clone(), connecting.clone());
+        let storm = shared.plan.storm_at().map(|_| stage.storm.subscribe());
+        opening.spawn(async move {
+            let _permit = connecting.acquire().await;
+            let seed = shared.plan.seed ^ !(number as u64);
+            let certificate = loader.certificate.clone();
+            let link = Link::connect((address, certificate), storm, seed, shared.recorder.clone()).await?;
+            Till::open(number, loader, link, shared).await
+        });
+        if number == 0 {
+            // One alone at first: it shows whether the keys are right.
+            tills = join_all(&mut opening).await?;
+        }
+    }
+    tills.extend(join_all(&mut opening).await?);
+    Ok(tills)
 }
 
-impl Tills {
-    /// Connects them all and signs them in.
-    async fn open(address: SocketAddr, loaders: Vec<Loader>, shared: &Arc<Shared>, stage: &Stage) -> Self {
-        let ready = Arc::new(Barrier::new(loaders.len() + 1));
-        let connecting = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
-        let (begin, begun) = watch::channel(None);
-        let mut tasks = JoinSet::new();
-        for (number, loader) in loaders.into_iter().enumerate() {
-            let (ready, connecting, mut begun) = (ready.clone(), connecting.clone(), begun.clone());
-            let (shared, storm) = (shared.clone(), shared.plan.storm_at().map(|_| stage.storm.subscribe()));
-            tasks.spawn(async move {
-                let permit = connecting.acquire().await;
-                let seed = shared.plan.seed ^ !(number as u64);
-                let certificate = loader.certificate.clone();
-                let till = match Link::connect((address, certificate), storm, seed, shared.recorder.clone()).await {
-                    Ok(link) => Till::open(number, loader, link, shared).await,
-                    Err(error) => Err(error),
-                };
-                drop(permit);
-                ready.wait().await;
-                let started = begun.wait_for(Option::is_some).await.ok().and_then(|started| *started);
-                Ok(till?.work(started.unwrap_or_else(Instant::now)).await)
-            });
-        }
-        ready.wait().await;
-        Self { tasks, begin }
-    }
+/// Lets all terminals ask, until the last one has its last answer.
+async fn work(tills: Vec<Till>, started: Instant) -> Result<Vec<Loader>> {
+    let mut working = JoinSet::new();
+    tills.into_iter().for_each(|till| drop(working.spawn(async move { Ok(till.work(started).await) })));
+    join_all(&mut working).await
+}
 
-    /// Lets them ask, until the last one has its last answer.
-    async fn work(&mut self, started: Instant) -> Result<Vec<Loader>> {
-        // Nobody to tell means that every terminal has failed already.
-        let _ = self.begin.send(Some(started));
-        let mut loaders = Vec::new();
-        while let Some(done) = self.tasks.join_next().await {
-            loaders.push(done.context("a terminal's task ended")??);
-        }
-        Ok(loaders)
+async fn join_all<T: 'static>(tasks: &mut JoinSet<Result<T>>) -> Result<Vec<T>> {
+    let mut all = Vec::with_capacity(tasks.len());
+    while let Some(done) = tasks.join_next().await {
+        all.push(done.context("a terminal's task ended")??);
     }
+    Ok(all)
 }
 
 /// The thread that adds up.

@@ -89,6 +89,11 @@ impl Recorder {
         self.sent[kind as usize].load(Ordering::Relaxed)
     }
 
+    /// How many requests of the mix were sent.
+    pub fn sent_in_mix(&self) -> u64 {
+        Kind::ALL.into_iter().filter(|kind| *kind != Kind::Return).map(|kind| self.sent_of(kind)).sum()
+    }
+
     /// How many errors there were.
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)

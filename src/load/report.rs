@@ -44,7 +44,7 @@ pub struct Outcome {
     pub repeats: u64,
     /// Stars changed.
     pub star_changes: u64,
-    /// Of a storm: from the drop until every terminal had an answer again; null where one had none.
+    /// Of a storm, where there was one.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub storm: Option<Storm>,
     /// Resident memory of the process that was watched, when the load began.
@@ -75,8 +75,8 @@ pub struct OfKind {
 pub struct Storm {
     /// From the drop until every terminal had an answer again; null where one had none.
     pub storm_back_us: Option<u64>,
-    /// From the drop until the 99th percentile over a sliding second was below twice what it was; 0
-    /// where it always was, null where it wasn't by the end.
+    /// And until the 99th percentile over a sliding second was below twice what it was before the
+    /// storm; null where it wasn't by the end.
     pub storm_calm_us: Option<u64>,
 }
 
@@ -84,7 +84,6 @@ impl Outcome {
     /// Of what was collected.
     pub fn new(collected: &Collected, recorder: &Recorder, plan: &Plan, took: Duration) -> Self {
         let Collected { by_kind, all, usage: [first, last], storm_us: [storm_back_us, storm_calm_us] } = collected;
-        let of_mix = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Return);
         let at = |quantile| all.value_at_quantile(quantile);
         let storm = plan.actions.iter().any(|(_, action)| *action == Action::Storm);
         let kinds = Kind::ALL.into_iter().filter_map(|kind| {
@@ -94,7 +93,7 @@ impl Outcome {
             (count > 0).then(|| (kind.name(), OfKind::new(count, micros)))
         });
         Self {
-            sent: of_mix.map(|kind| recorder.sent_of(kind)).sum(),
+            sent: recorder.sent_in_mix(),
             answered: all.len(),
             errors: recorder.errors(),
             per_s: (all.len() as f64 / took.as_secs_f64() * 10.0).round() / 10.0,
@@ -159,7 +158,6 @@ impl Storm {
             |micros| format!("every terminal was back after {micros} µs"),
         );
         match self.storm_calm_us {
-            Some(0) => format!("storm: {back}; the 99th percentile stayed below twice what it was"),
             Some(micros) => format!("storm: {back}; the 99th percentile was below twice what it was after {micros} µs"),
             None => format!("storm: {back}; the 99th percentile was not below twice what it was by the end"),
         }
