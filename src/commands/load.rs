@@ -211,11 +211,10 @@ impl Load {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// A city with so many terminals, four at each place, one in six at a hall or a bank.
+    /// A city with so many terminals at shops, four at each, and a sixth as many at halls and banks.
     fn size(&self) -> Size {
-        let places = self.terminals.div_ceil(4);
-        let halls = (places / 12).max(1);
-        let shops = places.saturating_sub(2 * halls).max(1);
+        let shops = self.terminals.div_ceil(4);
+        let halls = (shops / 12).max(1);
         Size { holders: self.holders, shops, halls, terminals_each: 4, macs: self.macs() }
     }
 
@@ -259,8 +258,7 @@ impl Load {
             // Nobody's, but well-formed: each is answered 14.
             None => Cards::new(Vec::new()),
         };
-        let wallet = self.tls.as_deref().map(Wallet::open).transpose()?;
-        let loaders = loaders(&deployment, self.terminals, self.stans(), wallet.as_ref()).await?;
+        let loaders = loaders(&deployment, (self.terminals, self.mix), self.stans(), None).await?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
             None => deployment.config.address(self.tls.is_some())?,
@@ -286,7 +284,7 @@ impl Load {
     async fn at_own_city(&self) -> Result<Report> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;
         let (deployment, _) = make_city(folder.path(), self.size(), self.seed).await?;
-        let loaders = loaders(&deployment, self.terminals, self.stans(), None).await?;
+        let loaders = loaders(&deployment, (self.terminals, self.mix), self.stans(), None).await?;
         let cards = Arc::new(read_cards(&deployment, &folder.path().join("city").join("cards.csv"))?);
         let beside = self.beside(&deployment.config.file).await?;
         let service = deployment.start().await?;
@@ -333,15 +331,21 @@ async fn make_deployment(folder: &Path, size: Size, seed: u64) -> Result<(Deploy
     Ok((deployment, cards))
 }
 
-/// Terminals from all over the city, each with `stans` trace numbers of its own for this run.
+/// The deployment's terminals, each with `stans` trace numbers of its own for this run.
 ///
-/// They come by id, and a city folder often has shops first: the first so many would all be
-/// shops, and nobody would stand at a counter.
-async fn loaders(deployment: &Deployment, count: usize, stans: u32, wallet: Option<&Wallet>) -> Result<Vec<Loader>> {
+/// They come by id, and a city folder often has shops first. The mix `lookup` needs counters
+/// too, so its terminals are from all over the city; other mixes take the first ones.
+async fn loaders(
+    deployment: &Deployment,
+    (count, mix): (usize, Mix),
+    stans: u32,
+    wallet: Option<&Wallet>,
+) -> Result<Vec<Loader>> {
     let known = deployment.store.terminals().await?;
     ensure!(known.len() >= count, "the city has {} terminals, fewer than --terminals {count}", known.len());
+    let place = |number| if mix == Mix::Lookup { number * known.len() / count } else { number };
     let mut loaders = Vec::with_capacity(count);
-    for known in (0..count).filter_map(|number| known.get(number * known.len() / count)) {
+    for known in (0..count).filter_map(|number| known.get(place(number))) {
         let first_stan = deployment.store.take_stans(known.terminal.id, stans).await?;
         let terminal = line::terminal(known, &deployment.master, first_stan)?;
         let certificate = wallet.map(|wallet| wallet.of(&known.terminal.id.to_string())).transpose()?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -39,6 +39,9 @@ const ANCHOR_EVERY: Duration = Duration::from_secs(30);
 
 /// How often shares that are whole again are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const WAITING_TO_BE_ACCEPTED: u32 = 4_096;
 
 /// How often certificates' files are looked at.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -117,7 +120,7 @@ impl Service {
             settings.answer_deadline,
         )?;
         let reader = JournalReader::open(&settings.journal).await?;
-        let doors = Doors::open(&settings).await?;
+        let doors = Doors::open(&settings)?;
         if let Durability::Interval(interval) = settings.durability {
             tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
@@ -202,15 +205,15 @@ struct Doors {
 }
 
 impl Doors {
-    async fn open(settings: &Settings) -> Result<Self, ServiceError> {
+    fn open(settings: &Settings) -> Result<Self, ServiceError> {
         let mut doors = Self { plain: None, tls: None };
         if let Some(wanted) = settings.listen {
-            let (listener, address) = listen("switch.listen", wanted).await?;
+            let (listener, address) = listen("switch.listen", wanted)?;
             doors.plain = Some((Door { listener, tls: None }, address));
         }
         if let Some((wanted, files)) = &settings.tls {
             let acceptor = Arc::new(Acceptor::new(files.clone())?);
-            let (listener, address) = listen("switch.tls.listen", *wanted).await?;
+            let (listener, address) = listen("switch.tls.listen", *wanted)?;
             doors.tls = Some((Door { listener, tls: Some(acceptor) }, address));
         }
         Ok(doors)
@@ -246,9 +249,19 @@ async fn reload(node: Arc<Node>, acceptor: Arc<Acceptor>) {
     }
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
+/// With a queue for a fleet that comes back at once: where it is full, whoever knocks waits a second or
+/// more before knocking again.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart finds lines of the former run still closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_TO_BE_ACCEPTED)
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServiceError> {
     let failed = |source| ServiceError::Listen { key, address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = bind(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
