@@ -258,7 +258,8 @@ impl Load {
             // Nobody's, but well-formed: each is answered 14.
             None => Cards::new(Vec::new()),
         };
-        let loaders = loaders(&deployment, (self.terminals, self.mix), self.stans(), None).await?;
+        let wallet = self.tls.as_deref().map(Wallet::open).transpose()?;
+        let loaders = loaders(&deployment, (self.terminals, self.mix), self.stans(), wallet.as_ref()).await?;
         let address = match &self.host {
             Some(host) => line::resolve(host).await?,
             None => deployment.config.address(self.tls.is_some())?,

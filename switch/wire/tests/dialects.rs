@@ -88,7 +88,7 @@ fn every_request() -> Vec<(Mti, Request<'static>)> {
         ),
         (SignIn::MTI, Request::SignIn(SignIn { origin: ORIGIN, layout: KeyLayout::Sm4 })),
         (SignOff::MTI, Request::SignOff(SignOff { origin: ORIGIN })),
-        (Echo::MTI, Request::Echo(Echo { origin: ORIGIN, holds: Some(5) })),
+        (Echo::MTI, Request::Echo(Echo { origin: ORIGIN, holds: None })),
     ]
 }
 
