@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let cli = commands::Cli::parse();
     start_log(cli.log_level());
     raise_descriptor_limit();
+    dump_no_core();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -40,6 +41,13 @@ fn main() -> ExitCode {
 fn raise_descriptor_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}
+
+/// Session keys and, for a moment, a PIN are in memory: a crash must not write them to a disk.
+fn dump_no_core() {
+    if let Err(error) = rlimit::Resource::CORE.set(0, 0) {
+        tracing::warn!(%error, "core dumps can't be turned off");
     }
 }
 

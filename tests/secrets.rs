@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use support::{Deployment, GBK, Serving, Till, connect, pan, read_frame, terminals, tmk, with_check_digit};
+use xingka_terminal::{Offline, Original, Reversible, Sent, Swipe, Totals, Transaction};
 use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
 use xingka_wire::encode::{Seal, Writer, seal_frame};
 use xingka_wire::frame::{Step, next_frame};
+use xingka_wire::integrity::IntegrityAnswer;
 use xingka_wire::mac::MacKey;
 use xingka_wire::mti::{Head, Mti};
+use xingka_wire::pan::Pan;
 use xingka_wire::session_keys::{KeyLayout, SessionKeys, Tmk};
 
 const PIN_BLOCK: [u8; 8] = [0x9C, 0x41, 0xE7, 0x5A, 0xD3, 0x08, 0xB6, 0x2F];
@@ -202,6 +205,44 @@ fn swipe_in_every_way(line: &mut Line, card: &str, shown: &mut Shown) {
     assert_eq!(ask(line, &[(2, Value::Digits(card)), (60, Value::Digits("7700000100060"))], shown), "40");
 }
 
+/// All that follows swipes, well and badly.
+fn follow_up_in_every_way(line: &mut Line, card: &str, shown: &mut Shown) {
+    let swipe = Swipe::of(Pan::from_ascii(card.as_bytes()).unwrap());
+    let lost = Swipe::of(Pan::from_ascii(pan(6).as_bytes()).unwrap());
+    let mut codes = Vec::new();
+    let mut ask = |line: &mut Line, (_, frame): (Sent, Vec<u8>)| codes.push(line.send(&frame, shown));
+    let purchase = line.till.purchase(card, 700);
+    let original = Original { batch: purchase.0.batch, stan: purchase.0.stan, date: 101 };
+    let of = purchase.0;
+    ask(line, purchase);
+    let given = IntegrityAnswer { payable_fen: Some(700), ..IntegrityAnswer::default() };
+    for card in [&swipe, &lost] {
+        let request = line.till.write(|terminal, frame| terminal.void(card, 700, original, frame));
+        ask(line, request);
+        let request = line.till.write(|terminal, frame| terminal.refund(card, 7, original, frame));
+        ask(line, request);
+        let offline = Offline { local_time: 101_112, local_date: 101, given };
+        let request = line.till.write(|terminal, frame| terminal.offline_upload(card, 700, offline, frame));
+        ask(line, request);
+        let reversed = (&of, Reversible::Purchase);
+        let request = line.till.write(|terminal, frame| terminal.reverse(reversed, card, Some(700), *b"98", frame));
+        ask(line, request);
+        let transaction = Transaction {
+            stan: of.stan,
+            pan: Pan::from_ascii(pan(6).as_bytes()).unwrap(),
+            amount_fen: 700,
+            local_time: 101_112,
+            local_date: 101,
+            reference: *b"000000000001",
+        };
+        let request = line.till.write(|terminal, frame| terminal.upload(&transaction, frame));
+        ask(line, request);
+    }
+    let request = line.till.write(|terminal, frame| terminal.settle(Totals::default(), frame));
+    ask(line, request);
+    assert!(codes.iter().all(|code| matches!(code.as_str(), "00" | "25" | "41" | "94")), "{codes:?}");
+}
+
 #[test]
 fn nothing_secret_is_said_or_written_anywhere() {
     let deployment = Deployment::with_city();
@@ -226,6 +267,7 @@ fn nothing_secret_is_said_or_written_anywhere() {
     for index in (0..6).chain([GBK]) {
         let mut line = Line::sign_in(&serving, index, &mut secrets, &mut shown);
         swipe_in_every_way(&mut line, &card, &mut shown);
+        follow_up_in_every_way(&mut line, &card, &mut shown);
         let (_, purchase) = line.till.purchase(&pan(6), 100);
         line.send(&purchase, &mut shown);
         line.send(&purchase, &mut shown);
@@ -238,6 +280,9 @@ fn nothing_secret_is_said_or_written_anywhere() {
         line.till.stream.write_all(&dropped).unwrap();
         line.till.stream.write_all(&purchase[..40]).unwrap();
     }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "a crash writes no memory to a disk: {core}");
     let mut stranger = connect(serving.address);
     stranger.write_all(card.as_bytes()).unwrap();
     stranger.write_all(&[0, 30, 0x60]).unwrap();
