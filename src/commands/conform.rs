@@ -34,13 +34,13 @@ use crate::wallet::{self, Wallet};
     Exits with 1 if a case failed. Reports hold the bench's card numbers in full: use test cards only.")]
 pub struct Conform {
     /// The switch to certify; without it one is made
-    #[arg(long, value_name = "ADDR", requires = "bench")]
+    #[arg(long, value_name = "ADDR")]
     host: Option<String>,
-    /// The terminals and cards to use
+    /// The terminals and cards to use; by default those that --write-bench writes for the MAC (aes-cmac)
     #[arg(long, value_name = "FILE")]
     bench: Option<PathBuf>,
     /// Certify the terminal that connects here: it is to be the bench's shop terminal
-    #[arg(long, value_name = "ADDR", requires = "bench", conflicts_with = "host")]
+    #[arg(long, value_name = "ADDR", conflicts_with = "host")]
     listen: Option<SocketAddr>,
     /// How long the terminal, and whoever stands at it, may take for each step
     #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "listen")]
@@ -48,11 +48,11 @@ pub struct Conform {
     /// Connect with TLS: a folder with ca.pem, and ID.pem and ID.key of each terminal of the bench
     #[arg(long, value_name = "DIR", requires = "host")]
     tls: Option<PathBuf>,
-    /// Only this MAC, where the switch is made here
-    #[arg(long, value_name = "NAME", conflicts_with = "host")]
+    /// Only this MAC
+    #[arg(long, value_name = "NAME", conflicts_with = "bench")]
     mac: Option<MacAlgorithm>,
     /// How its terminals talk
-    #[arg(long, value_name = "NAME", default_value = "cup", conflicts_with = "host", value_parser = parse_profile)]
+    #[arg(long, value_name = "NAME", default_value = "cup", conflicts_with = "bench", value_parser = parse_profile)]
     profile: &'static Dialect,
     /// Write benches and the city they need into a folder, and do nothing else
     #[arg(long, value_name = "DIR", conflicts_with = "host")]
@@ -87,8 +87,8 @@ impl Conform {
             return self.write(folder);
         }
         let reports = match (&self.host, self.listen, &self.bench) {
-            (Some(host), _, Some(bench)) => vec![self.at(host, bench).await?],
-            (None, Some(address), Some(bench)) => vec![self.listen(address, bench).await?],
+            (Some(host), ..) => vec![self.at(host).await?],
+            (None, Some(address), _) => vec![self.listen(address).await?],
             (None, None, Some(_)) => wrong_usage("--bench needs --host or --listen"),
             _ => self.at_own_city().await?,
         };
@@ -110,6 +110,14 @@ impl Conform {
         macs.map(|mac| Bench::made_for(*mac, self.profile)).collect()
     }
 
+    /// The one that was named, or the one that `--write-bench` writes.
+    fn bench(&self) -> Result<Bench> {
+        match &self.bench {
+            Some(file) => read_bench(file),
+            None => Ok(Bench::made_for(self.mac.unwrap_or(MacAlgorithm::AesCmac), self.profile)),
+        }
+    }
+
     fn write(&self, folder: &Path) -> Result<ExitCode> {
         let benches = self.benches();
         write_city(&folder.join("city"), &benches)?;
@@ -127,8 +135,8 @@ impl Conform {
     }
 
     /// Plays a switch to a terminal; what is to be done there is said on standard error.
-    async fn listen(&self, address: SocketAddr, bench: &Path) -> Result<Report> {
-        let bench = read_bench(bench)?;
+    async fn listen(&self, address: SocketAddr) -> Result<Report> {
+        let bench = self.bench()?;
         let listener = TcpListener::bind(address).with_context(|| format!("can't listen on {address}"))?;
         eprintln!("listening on {}: have terminal {} connect", listener.local_addr()?, bench.shop.terminal);
         let mut random = [[0; 16]; 3];
@@ -140,8 +148,8 @@ impl Conform {
         Ok(certified.await.context("the kit ended")??)
     }
 
-    async fn at(&self, host: &str, bench: &Path) -> Result<Report> {
-        let bench = read_bench(bench)?;
+    async fn at(&self, host: &str) -> Result<Report> {
+        let bench = self.bench()?;
         let address = line::resolve(host).await?;
         let wallet = self.tls.as_deref().map(Wallet::open).transpose()?;
         self.certify(bench, address, wallet).await
