@@ -80,7 +80,7 @@ impl Report {
         // A string takes whatever is written to it.
         let _ = write!(
             page,
-            "<h1>Conformance of a {}</h1><p>{}</p><p class={verdict}>{verdict}: {passed} of {} cases</p>",
+            "<h1>Conformance of a {}</h1><p>{}</p><p class={verdict}>{verdict}: {passed} of {} cases passed</p>",
             self.subject,
             escaped(&self.about),
             self.cases.len()
