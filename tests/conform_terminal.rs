@@ -39,7 +39,7 @@ enum Habit {
 }
 
 /// How long it waits for an answer.
-const ANSWER_PATIENCE: Duration = Duration::from_millis(150);
+const ANSWER_PATIENCE: Duration = Duration::from_millis(600);
 
 /// A sale, as the terminal's memory has it.
 #[derive(Clone)]
@@ -287,7 +287,7 @@ fn certified(habit: Habit) -> Report {
         let bench = &bench;
         scope.spawn(move || run(bench, address, habit, &told));
         // Far more than the terminal's own patience, so that a slow machine is no fault of its.
-        let patience = if habit == Habit::None { Duration::from_secs(30) } else { Duration::from_secs(2) };
+        let patience = if habit == Habit::None { Duration::from_secs(30) } else { Duration::from_secs(3) };
         let report = certify(bench, &listener, &[[7; 16], [8; 16], [9; 16]], patience, &mut |action| {
             drop(tell.send(action.clone()));
         });
