@@ -175,12 +175,22 @@ fn upload(rng: &mut Rng, fill: Fill) -> Values {
     values.extend([
         (2, pan(rng)),
         (4, digits(rng, 12)),
-        (12, digits(rng, 6)),
-        (13, digits(rng, 4)),
+        (12, time_of_day(rng)),
+        (13, day_of_year(rng)),
         (37, alphanumeric(rng, 12)),
         (49, b"156".to_vec()),
     ]);
     values
+}
+
+/// A time that there is: any other is a format error.
+fn time_of_day(rng: &mut Rng) -> Vec<u8> {
+    format!("{:02}{:02}{:02}", rng.u8(..24), rng.u8(..60), rng.u8(..60)).into_bytes()
+}
+
+/// A day that every month has.
+fn day_of_year(rng: &mut Rng) -> Vec<u8> {
+    format!("{:02}{:02}", rng.u8(1..=12), rng.u8(1..=28)).into_bytes()
 }
 
 fn pan(rng: &mut Rng) -> Vec<u8> {
@@ -210,7 +220,7 @@ fn presented(rng: &mut Rng, kind: Kind, fill: Fill) -> Values {
         values.insert(4, digits(rng, 12));
     }
     if kind == OfflineUpload {
-        values.extend([(12, digits(rng, 6)), (13, digits(rng, 4))]);
+        values.extend([(12, time_of_day(rng)), (13, day_of_year(rng))]);
     }
     if kind == Reversal {
         values.insert(39, rng.choice([b"98", b"A0", b"96"]).unwrap_or(b"98").to_vec());
