@@ -65,10 +65,10 @@ pub(super) struct Sale {
     pub(super) day: Date,
     /// MMDD on its slip: another one than the day's where it was decided offline.
     pub(super) slip_mmdd: u32,
-    /// Which card, as [`crate::facts::AskedCard::digest`] has it.
-    pub(super) card: [u8; 32],
-    /// The void that undid it.
-    pub(super) voided_by: Option<RequestKey>,
+    /// Which card: the first half of [`crate::facts::AskedCard::digest`]. There are millions of these.
+    pub(super) card: [u8; 16],
+    /// The STAN of the void that undid it: a void is in its purchase's batch, at its terminal.
+    pub(super) voided_by: Option<u32>,
     pub(super) uploaded: bool,
 }
 
@@ -148,7 +148,7 @@ impl Entry {
     pub(super) fn sale(&self, key: RequestKey, card: &[u8; 32], mmdd: u32) -> Option<FoundSale> {
         let Money::Charged(sale) = &self.money else { return None };
         let dated = sale.slip_mmdd == mmdd || sale.day.mmdd() == mmdd;
-        (sale.card == *card && dated).then_some(FoundSale {
+        (card.starts_with(&sale.card) && dated).then_some(FoundSale {
             key,
             sequence: self.sequence,
             charged: sale.charged,

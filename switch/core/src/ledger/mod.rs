@@ -43,6 +43,9 @@ const REVERSIBLE_MTIS: [u16; 3] = [100, 200, 220];
 /// The message types of purchases: decided by the switch, and by a terminal.
 const SALE_MTIS: [u16; 2] = [200, 220];
 
+/// The message type of voids.
+const VOID_MTI: u16 = 200;
+
 /// Whether a request came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
@@ -144,7 +147,7 @@ impl Ledger {
         if theirs.agrees(&own) {
             return Closing { agreed: own, ..Closing::default() };
         }
-        let kept = |entry: &Entry| entry.is_uploaded() || self.is_voided_by_uploaded(entry);
+        let kept = |entry: &Entry| entry.is_uploaded() || Self::is_voided_by_uploaded(batch, entry);
         let lost = batch.iter().filter(|(_, entry)| entry.amount().is_some() && !kept(entry));
         let mut lost: Vec<(&(u32, u16), &Entry)> = lost.collect();
         lost.sort_by_key(|(_, entry)| entry.sequence);
@@ -179,10 +182,9 @@ impl Ledger {
         keys.into_iter().filter_map(move |key| self.entry(&key)?.sale(key, &card, original.mmdd))
     }
 
-    fn is_voided_by_uploaded(&self, entry: &Entry) -> bool {
+    fn is_voided_by_uploaded(batch: &Batch, entry: &Entry) -> bool {
         let Money::Charged(sale) = &entry.money else { return false };
-        let void = sale.voided_by.and_then(|void| self.entry(&void));
-        void.is_some_and(Entry::is_uploaded)
+        sale.voided_by.and_then(|stan| batch.get(&(stan, VOID_MTI))).is_some_and(Entry::is_uploaded)
     }
 }
 
@@ -217,7 +219,8 @@ impl Ledger {
             self.tallies.take(effects);
         }
         let money = swipe.charged().map_or(Money::None, |charged| {
-            let card = swipe.capsule.ask.card.digest();
+            let digest = swipe.capsule.ask.card.digest();
+            let card = core::array::from_fn(|at| digest[at]);
             let sale = Sale { charged, refunded: Fen::ZERO, day, slip_mmdd, card, voided_by: None, uploaded: false };
             Money::Charged(Box::new(sale))
         });
@@ -249,8 +252,8 @@ impl Ledger {
         match mem::replace(&mut entry.money, Money::None) {
             Money::None => {}
             // With its purchase gone, the void is about nothing.
-            Money::Charged(sale) => sale.voided_by.iter().for_each(|void| {
-                if let Some(void) = self.entry_mut(void) {
+            Money::Charged(sale) => sale.voided_by.iter().for_each(|stan| {
+                if let Some(void) = self.entry_mut(&RequestKey { stan: *stan, mti: VOID_MTI, ..*key }) {
                     void.money = Money::None;
                 }
             }),
@@ -286,7 +289,7 @@ impl Ledger {
         }
         if let Money::Charged(sale) = &mut self.entry_mut(&of)?.money {
             match kind {
-                GiveBackKind::Void => sale.voided_by = Some(give_back.asked.key),
+                GiveBackKind::Void => sale.voided_by = Some(give_back.asked.key.stan),
                 GiveBackKind::Refund => sale.refunded = sale.refunded.plus(amount),
             }
         }
