@@ -155,7 +155,7 @@ fn who_has_no_good_certificate_is_not_let_in() {
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let mut rest = Vec::new();
     assert!(plain.read_to_end(&mut rest).is_ok() && rest.len() < 64, "an alert at the most");
-    assert!(world.handshakes("broken") >= 4.0);
+    wait(|| world.handshakes("certificate") >= 3.0 && world.handshakes("broken") >= 1.0);
     let client = world.client(Some("QZ000000"), &rustls::version::TLS13);
     assert_eq!(world.swipes(&mut world.connect(&client), 0), "00");
 }
@@ -266,6 +266,21 @@ fn broken_new_files_leave_the_former_ones_in_force() {
     let presented = stream.conn.peer_certificates().unwrap()[0].clone();
     assert_eq!(presented, CertificateDer::from_pem_file(world.file("switch.pem")).unwrap());
     assert_eq!(world.swipes(&mut open, 0), "00");
+}
+
+#[test]
+fn an_address_has_its_share_of_handshakes() {
+    let World { deployment, serving } = World::new();
+    drop(serving.kill());
+    // One a second, and ten seconds' worth at once.
+    let config = std::fs::read_to_string(deployment.config()).unwrap();
+    deployment.configure(&(config + "[limits]\naddress_per_s = 1\n"));
+    let serving = deployment.serve();
+    let world = World { deployment, serving };
+    let client = world.client(Some("QZ000000"), &rustls::version::TLS13);
+    let refused = (0..40).filter(|_| is_refused(world.connect(&client))).count();
+    assert!((1..40).contains(&refused), "{refused} of 40");
+    assert!(world.serving.metric("xingka_limited_total{by=\"address\"}") >= 1.0);
 }
 
 #[test]

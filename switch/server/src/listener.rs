@@ -129,6 +129,10 @@ async fn greet(node: Arc<Node>, stream: Arc<TcpStream>, mut peer: Peer, tls: Opt
     let Some(acceptor) = tls else {
         return serve(node, Line::plain(stream), peer).await;
     };
+    // A handshake costs as much as many swipes: of those an address has its share, as of housekeeping.
+    if node.limits.housekeeping(peer.address, &node.metrics.limited).is_err() {
+        return node.metrics.ended.limited.increment(1);
+    }
     match acceptor.greet(&stream).await {
         Ok(Greeted { session, terminal, resumed }) => {
             node.metrics.greeted(resumed);

@@ -102,6 +102,7 @@ struct Handshakes {
     resumed: Counter,
     slow: Counter,
     broken: Counter,
+    certificate: Counter,
     revoked: Counter,
     unnamed: Counter,
 }
@@ -114,6 +115,7 @@ impl Handshakes {
             resumed: by("resumed"),
             slow: by("slow"),
             broken: by("broken"),
+            certificate: by("certificate"),
             revoked: by("revoked"),
             unnamed: by("unnamed"),
         }
@@ -187,10 +189,11 @@ impl Metrics {
 
     /// A handshake came to nothing.
     pub(crate) fn not_greeted(&self, fault: &HandshakeFault) {
-        let Handshakes { slow, broken, revoked, unnamed, .. } = &self.handshakes;
+        let Handshakes { slow, broken, certificate, revoked, unnamed, .. } = &self.handshakes;
         let counter = match fault {
             HandshakeFault::Slow => slow,
             HandshakeFault::Broken(_) => broken,
+            HandshakeFault::Certificate(_) => certificate,
             HandshakeFault::Revoked(_) => revoked,
             HandshakeFault::Unnamed => unnamed,
         };

@@ -91,15 +91,30 @@ pub(crate) enum HandshakeFault {
     /// It took too long.
     #[error("it took longer than {} s", HANDSHAKE_PATIENCE.as_secs())]
     Slow,
-    /// The line broke, or what came was no handshake, or no certificate that is good here.
+    /// The line broke, or what came was no handshake.
     #[error("{0}")]
-    Broken(#[from] std::io::Error),
+    Broken(std::io::Error),
+    /// There was no certificate, or none that is good here.
+    #[error("no certificate that is good here: {0}")]
+    Certificate(rustls::Error),
     /// A session was resumed whose certificate is no longer good.
     #[error("its certificate is no longer good: {0}")]
     Revoked(rustls::Error),
     /// The certificate says of no terminal that it is its.
     #[error("its certificate has no single DNS name like QZ000001{NAME_SUFFIX}")]
     Unnamed,
+}
+
+impl From<std::io::Error> for HandshakeFault {
+    fn from(error: std::io::Error) -> Self {
+        let said = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match said {
+            Some(fault @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {
+                Self::Certificate(fault.clone())
+            }
+            _ => Self::Broken(error),
+        }
+    }
 }
 
 /// What the files hold.
