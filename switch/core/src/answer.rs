@@ -19,6 +19,7 @@ use xingka_wire::text::encode_text;
 
 use crate::capsule::{BatchTotals, Capsule};
 use crate::facts::AskKind;
+use crate::ids::Place;
 use crate::time::Moment;
 use crate::verdict::{Outcome, Refusal, Verdict};
 
@@ -70,8 +71,8 @@ pub struct Stamp {
 /// Where an answer's number comes from.
 #[derive(Debug, Clone, Copy)]
 pub enum Number {
-    /// Its record's place in the journal.
-    Recorded(u64),
+    /// Its record's place.
+    Recorded(Place),
     /// A count of the answers that have no record.
     Unrecorded(u64),
 }
@@ -80,7 +81,7 @@ impl Stamp {
     /// Field 37: twelve digits, or `R` and eleven where there is no record to refer to.
     fn reference(&self) -> [u8; 12] {
         let (number, first) = match self.number {
-            Number::Recorded(number) => (number, None),
+            Number::Recorded(place) => (place.reference(), None),
             Number::Unrecorded(number) => (number, Some(b'R')),
         };
         let mut digits = digits::<12>(number);
@@ -91,8 +92,10 @@ impl Stamp {
     }
 
     fn auth_code(&self) -> [u8; 6] {
-        let (Number::Recorded(number) | Number::Unrecorded(number)) = self.number;
-        digits::<6>(number)
+        match self.number {
+            Number::Recorded(place) => digits::<6>(place.reference()),
+            Number::Unrecorded(number) => digits::<6>(number),
+        }
     }
 
     /// An answer's parts, with what every answer has.

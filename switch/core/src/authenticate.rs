@@ -12,7 +12,7 @@ use xingka_wire::messages::Request;
 use crate::answer::RequestView;
 use crate::capsule::{Asked, RequestKey};
 use crate::city::{MerchantKind, Terminal};
-use crate::ids::{MerchantId, TerminalId};
+use crate::ids::{MerchantId, Place, TerminalId};
 use crate::ledger::{Ledger, Seen};
 use crate::pan::CardHasher;
 use crate::session::{Session, SessionKey};
@@ -74,7 +74,7 @@ pub enum Admission<'m> {
     /// Decide it.
     New(Admitted<'m>),
     /// It came before: give the answer of the record at this place.
-    Repeat(u64),
+    Repeat(Place),
     /// It can't be decided.
     Refused(Refusal),
 }
@@ -85,7 +85,7 @@ impl<'m> Authentic<'m> {
     pub fn admit(self, asked: Asked, ledger: &Ledger, too_late: bool) -> Admission<'m> {
         let reversal = matches!(self.message.request, Request::Reversal(_));
         match ledger.seen(&asked.key, &asked.content) {
-            Seen::Repeat(sequence) => return Admission::Repeat(sequence),
+            Seen::Repeat(place) => return Admission::Repeat(place),
             // A second reversal is answered like the first, whatever it says.
             Seen::OtherContent if !reversal => return Admission::Refused(Refusal::KeyReused),
             Seen::OtherContent | Seen::New => {}

@@ -17,6 +17,7 @@ use crate::capsule::{
 use crate::city::Card;
 use crate::decide::{YUAN, usable};
 use crate::facts::AskedCard;
+use crate::ids::Place;
 use crate::ledger::Ledger;
 use crate::money::Fen;
 use crate::pan::CardHasher;
@@ -85,7 +86,7 @@ pub fn give_back(
     ask: GiveBackAsk,
     card: Option<Card>,
     ledger: &Ledger,
-    (at, sequence): (Moment, u64),
+    (at, place): (Moment, Place),
 ) -> Result<Prepared, EncodeFault> {
     let asked = *admitted.asked();
     let sale = ledger.find_sale(&asked.key, &ask);
@@ -93,9 +94,9 @@ pub fn give_back(
     let outcome = judge_give_back(&ask, &facts, at);
     let voids = ask.kind == GiveBackKind::Void && outcome == Outcome::Approved;
     let returned = sale.filter(|_| voids).and_then(|sale| ledger.effects_in_force(&sale.key));
-    let answer = compose_code(admitted.answering(), stamp(at, sequence), outcome)?;
+    let answer = compose_code(admitted.answering(), stamp(at, place), outcome)?;
     let record = GiveBack { asked, at, ask, facts, outcome, returned, answer };
-    Ok(prepare(sequence, Record::GiveBack(Box::new(record))))
+    Ok(prepare(place, Record::GiveBack(Box::new(record))))
 }
 
 /// Judges and records a settlement.
@@ -103,16 +104,16 @@ pub fn settle(
     admitted: &Admitted<'_>,
     request: &wire::Settlement,
     ledger: &Ledger,
-    (at, sequence): (Moment, u64),
+    (at, place): (Moment, Place),
 ) -> Result<Prepared, EncodeFault> {
     let asked = *admitted.asked();
     let theirs = [BatchTotals::from(&request.domestic), BatchTotals::from(&request.foreign)];
     let ours = ledger.totals(&asked.key);
     let outcome = in_yuan(request.currency);
     let flags = (flag(theirs[0].agrees(&ours)), flag(theirs[1] == BatchTotals::default()));
-    let answer = compose_totals(admitted.answering(), stamp(at, sequence), outcome, (&ours, flags))?;
+    let answer = compose_totals(admitted.answering(), stamp(at, place), outcome, (&ours, flags))?;
     let record = Settlement { asked, at, theirs, ours, outcome, answer };
-    Ok(prepare(sequence, Record::Settlement(Box::new(record))))
+    Ok(prepare(place, Record::Settlement(Box::new(record))))
 }
 
 /// Compares one uploaded transaction with the ledger's, and records it.
@@ -120,11 +121,11 @@ pub fn upload(
     admitted: &Admitted<'_>,
     request: &wire::BatchUpload,
     ledger: &Ledger,
-    (at, sequence): (Moment, u64),
+    (at, place): (Moment, Place),
 ) -> Result<Prepared, EncodeFault> {
     let asked = *admitted.asked();
     let (reference, amount) = (request.reference, request.amount_fen.map(Fen));
-    let found = place_of(&reference).and_then(|place| ledger.transaction(&asked.key, place));
+    let found = number_of(&reference).and_then(|number| ledger.transaction(&asked.key, number));
     let checked = money_given(request.currency, amount).and_then(|()| match found {
         None => Err(Refusal::NoOriginal),
         Some((_, moved)) if amount != Some(moved) => Err(Refusal::NotTheOriginalAmount),
@@ -132,9 +133,9 @@ pub fn upload(
     });
     let outcome = checked.map_or_else(Outcome::Refused, |()| Outcome::Approved);
     let transaction: Option<RequestKey> = found.map(|(key, _)| key);
-    let answer = compose_code(admitted.answering(), stamp(at, sequence), outcome)?;
+    let answer = compose_code(admitted.answering(), stamp(at, place), outcome)?;
     let record = Uploaded { asked, at, amount, reference, transaction, outcome, answer };
-    Ok(prepare(sequence, Record::Uploaded(Box::new(record))))
+    Ok(prepare(place, Record::Uploaded(Box::new(record))))
 }
 
 /// Ends a batch upload, and records it: the batch is closed.
@@ -142,14 +143,14 @@ pub fn end_upload(
     admitted: &Admitted<'_>,
     request: &wire::BatchUploadEnd,
     ledger: &Ledger,
-    (at, sequence): (Moment, u64),
+    (at, place): (Moment, Place),
 ) -> Result<Prepared, EncodeFault> {
     let asked = *admitted.asked();
     let theirs = [BatchTotals::from(&request.domestic), BatchTotals::from(&request.foreign)];
     let outcome = in_yuan(request.currency);
     let closing = ledger.closing(&asked.key, &theirs[0]);
     let flags = (flag(true), flag(true));
-    let answer = compose_totals(admitted.answering(), stamp(at, sequence), outcome, (&closing.agreed, flags))?;
+    let answer = compose_totals(admitted.answering(), stamp(at, place), outcome, (&closing.agreed, flags))?;
     let record = UploadEnd {
         asked,
         at,
@@ -160,7 +161,7 @@ pub fn end_upload(
         outcome,
         answer,
     };
-    Ok(prepare(sequence, Record::UploadEnd(Box::new(record))))
+    Ok(prepare(place, Record::UploadEnd(Box::new(record))))
 }
 
 fn in_yuan(currency: [u8; 3]) -> Outcome {
@@ -172,8 +173,8 @@ const fn flag(agreed: bool) -> u8 {
     if agreed { 1 } else { 2 }
 }
 
-/// The place in the journal that a recorded answer's field 37 names.
-fn place_of(reference: &[u8; 12]) -> Option<u64> {
+/// The number in a recorded answer's field 37.
+fn number_of(reference: &[u8; 12]) -> Option<u64> {
     core::str::from_utf8(reference).ok()?.parse().ok()
 }
 

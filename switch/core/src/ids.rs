@@ -97,6 +97,54 @@ impl fmt::Debug for PanKey {
     }
 }
 
+/// A record's place: whose journal, and where in it.
+///
+/// Packed, because ledgers hold millions: the node in the upper 16 bits, the sequence below. A
+/// place in node 0's journal is its plain number, which is what journals wrote when there was one node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place(u64);
+
+/// Bits of a place that count records: 281 million million of them.
+const PLACE_BITS: u32 = 48;
+
+/// Decimal digits of a reference that count records; two above them name the node.
+const REFERENCE_RECORDS: u64 = 10_000_000_000;
+
+impl Place {
+    /// A place in a node's journal; they count from 1.
+    pub const fn new(node: u16, sequence: u64) -> Self {
+        Self((node as u64) << PLACE_BITS | sequence & ((1 << PLACE_BITS) - 1))
+    }
+
+    /// Whose journal.
+    pub const fn node(self) -> u16 {
+        (self.0 >> PLACE_BITS) as u16
+    }
+
+    /// Where in it.
+    pub const fn sequence(self) -> u64 {
+        self.0 & ((1 << PLACE_BITS) - 1)
+    }
+
+    /// Its number on answers (fields 37 and 38): the last ten digits of the sequence, and the
+    /// node's last two before them, so that two nodes' answers don't share one.
+    pub const fn reference(self) -> u64 {
+        self.node() as u64 % 100 * REFERENCE_RECORDS + self.sequence() % REFERENCE_RECORDS
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {} of node {}", self.sequence(), self.node())
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({}, {})", self.node(), self.sequence())
+    }
+}
+
 /// A decision's UUIDv7; DF1B carries it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DecisionId(pub [u8; 16]);
@@ -107,7 +155,8 @@ impl DecisionId {
     ///
     /// Nothing in it is random: the core stays free of randomness, and the id itself
     /// says where the record lies.
-    pub fn new(epoch_ms: i64, node: u16, sequence: u64) -> Self {
+    pub fn new(epoch_ms: i64, place: Place) -> Self {
+        let (node, sequence) = (place.node(), place.sequence());
         let mut id = [0; 16];
         let millis = epoch_ms.max(0).cast_unsigned().to_be_bytes();
         id[..6].copy_from_slice(&millis[2..]);
@@ -124,6 +173,11 @@ impl DecisionId {
     /// The record's place in its node's journal.
     pub fn sequence(&self) -> u64 {
         self.0[8..].iter().fold(0, |n, byte| n << 8 | u64::from(*byte)) & SEQUENCE_BITS
+    }
+
+    /// The node that decided it.
+    pub fn node(&self) -> u16 {
+        u16::from_be_bytes([self.0[6], self.0[7]]) & 0x0FFF
     }
 }
 
@@ -171,11 +225,18 @@ mod tests {
 
     #[test]
     fn a_decision_id_says_when_and_where() {
-        let id = DecisionId::new(1_795_000_000_123, 7, 1234);
+        let id = DecisionId::new(1_795_000_000_123, Place::new(7, 1234));
         assert_eq!(id.to_string(), "01a1ee56-5e7b-7007-8000-0000000004d2");
-        assert_eq!((id.epoch_ms(), id.sequence()), (1_795_000_000_123, 1234));
+        assert_eq!((id.epoch_ms(), id.node(), id.sequence()), (1_795_000_000_123, 7, 1234));
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("01a1".parse::<DecisionId>(), Err(BadDecisionId));
+    }
+
+    #[test]
+    fn a_place_keeps_node_and_sequence_and_node_0_is_plain() {
+        let place = Place::new(103, 77_000_000_123);
+        assert_eq!((place.node(), place.sequence(), place.reference()), (103, 77_000_000_123, 37_000_000_123 % 10_000_000_000 + 30_000_000_000));
+        assert_eq!((Place::new(0, 5).0, Place::new(0, 5).reference()), (5, 5));
     }
 
     #[test]

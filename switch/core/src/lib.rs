@@ -24,7 +24,9 @@ pub mod verdict;
 pub mod capsule;
 
 pub mod session;
+pub mod tallies;
 pub mod ledger;
+pub mod register;
 
 pub mod authenticate;
 pub mod decide;

@@ -7,6 +7,7 @@ use xingka_wire::encode::EncodeFault;
 use crate::answer::{self, Number, Stamp};
 use crate::authenticate::{Admitted, Identified};
 use crate::capsule::{Capsule, Effects, Given, Offline, Record, Reversal, SignIn, SignOff, Swipe};
+use crate::ids::Place;
 use crate::time::Moment;
 use crate::verdict::Verdict;
 
@@ -28,23 +29,23 @@ impl Receipt {
 #[derive(Debug)]
 #[must_use = "an answer that is never committed is never given"]
 pub struct Pending {
-    sequence: u64,
+    place: Place,
     answer: Vec<u8>,
 }
 
 impl Pending {
-    fn new(sequence: u64, record: &Record) -> Self {
-        Self { sequence, answer: record.answer().to_vec() }
+    fn new(place: Place, record: &Record) -> Self {
+        Self { place, answer: record.answer().to_vec() }
     }
 
-    /// Its record's place in the journal.
-    pub const fn sequence(&self) -> u64 {
-        self.sequence
+    /// Its record's place.
+    pub const fn place(&self) -> Place {
+        self.place
     }
 
     /// The proof, once the journal is durable that far; `None` while it isn't.
     pub fn committed(self, receipt: Receipt) -> Option<Recorded> {
-        (self.sequence <= receipt.through).then_some(Recorded { answer: self.answer })
+        (self.place.sequence() <= receipt.through).then_some(Recorded { answer: self.answer })
     }
 }
 
@@ -64,13 +65,13 @@ impl Recorded {
 /// A record, and the answer that waits for it.
 pub type Prepared = (Record, Pending);
 
-pub(crate) fn prepare(sequence: u64, record: Record) -> Prepared {
-    let pending = Pending::new(sequence, &record);
+pub(crate) fn prepare(place: Place, record: Record) -> Prepared {
+    let pending = Pending::new(place, &record);
     (record, pending)
 }
 
-pub(crate) fn stamp(at: Moment, sequence: u64) -> Stamp {
-    Stamp { at, number: Number::Recorded(sequence) }
+pub(crate) fn stamp(at: Moment, place: Place) -> Stamp {
+    Stamp { at, number: Number::Recorded(place) }
 }
 
 /// Records a decision at a place in the journal.
@@ -78,12 +79,12 @@ pub fn record_swipe(
     admitted: &Admitted<'_>,
     capsule: Capsule,
     verdict: Verdict,
-    sequence: u64,
+    place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let (stamp, encoding) = (stamp(capsule.at, sequence), admitted.authentic().terminal().profile.text);
+    let (stamp, encoding) = (stamp(capsule.at, place), admitted.authentic().terminal().profile.text);
     let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
-    Ok(prepare(sequence, Record::Swipe(Box::new(swipe))))
+    Ok(prepare(place, Record::Swipe(Box::new(swipe))))
 }
 
 /// Records a purchase that the terminal decided, as it is judged now that it has arrived.
@@ -92,25 +93,25 @@ pub fn record_offline(
     (capsule, verdict): (Capsule, Verdict),
     given: Given,
     received: Moment,
-    sequence: u64,
+    place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let (stamp, encoding) = (stamp(received, sequence), admitted.authentic().terminal().profile.text);
+    let (stamp, encoding) = (stamp(received, place), admitted.authentic().terminal().profile.text);
     let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let differs = given.differs(&verdict);
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
-    Ok(prepare(sequence, Record::Offline(Box::new(Offline { swipe, received, given, differs }))))
+    Ok(prepare(place, Record::Offline(Box::new(Offline { swipe, received, given, differs }))))
 }
 
 /// Records a reversal, and what it undoes.
 pub fn record_reversal(
     admitted: &Admitted<'_>,
     at: Moment,
-    (originals, returned): (Vec<u64>, Vec<Effects>),
-    sequence: u64,
+    (originals, returned): (Vec<Place>, Vec<Effects>),
+    place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let answer = answer::compose_plain(admitted.answering(), true, stamp(at, sequence))?;
+    let answer = answer::compose_plain(admitted.answering(), true, stamp(at, place))?;
     let reversal = Reversal { asked: *admitted.asked(), at, originals, returned, answer };
-    Ok(prepare(sequence, Record::Reversal(Box::new(reversal))))
+    Ok(prepare(place, Record::Reversal(Box::new(reversal))))
 }
 
 /// New session keys: as the terminal gets them, and as the deployment keeps them.
@@ -132,19 +133,19 @@ pub fn record_sign_in(
     at: Moment,
     batch: u32,
     keys: NewKeys,
-    sequence: u64,
+    place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let stamp = stamp(at, sequence);
+    let stamp = stamp(at, place);
     let answer = answer::compose_sign_in(identified.answering(), stamp, batch, &keys.for_terminal)?;
     let NewKeys { serial: key_serial, network_code, wrapped: wrapped_keys, .. } = keys;
     let terminal = identified.terminal().id;
     let sign_in = SignIn { terminal, at, key_serial, network_code, wrapped_keys, answer };
-    Ok(prepare(sequence, Record::SignIn(Box::new(sign_in))))
+    Ok(prepare(place, Record::SignIn(Box::new(sign_in))))
 }
 
 /// Records a sign-off.
-pub fn record_sign_off(identified: &Identified<'_>, at: Moment, sequence: u64) -> Result<Prepared, EncodeFault> {
-    let answer = answer::compose_plain(identified.answering(), false, stamp(at, sequence))?;
+pub fn record_sign_off(identified: &Identified<'_>, at: Moment, place: Place) -> Result<Prepared, EncodeFault> {
+    let answer = answer::compose_plain(identified.answering(), false, stamp(at, place))?;
     let sign_off = SignOff { terminal: identified.terminal().id, at, answer };
-    Ok(prepare(sequence, Record::SignOff(Box::new(sign_off))))
+    Ok(prepare(place, Record::SignOff(Box::new(sign_off))))
 }

@@ -6,7 +6,7 @@ use xingka_core::authenticate::{Admission, Authentic, authenticate};
 use xingka_core::capsule::{Capsule, Record};
 use xingka_core::city::{Circle, Merchant, MerchantKind, Scope, Terminal};
 use xingka_core::facts::{Ask, AskKind, Counts, Facts};
-use xingka_core::ids::{BenefitId, DecisionId, MerchantId, RuleBookVersion, TerminalId};
+use xingka_core::ids::{BenefitId, DecisionId, MerchantId, Place, RuleBookVersion, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
 use xingka_core::record::{Receipt, record_reversal, record_swipe};
@@ -73,14 +73,16 @@ fn admit<'m>(frame: &'m [u8], ledger: &Ledger, too_late: bool) -> Admission<'m> 
     authentic.admit(asked, ledger, too_late)
 }
 
+const FIVE: Place = Place::new(0, 5);
+
 /// Takes a reversal into the ledger, as a node does.
-fn record(ledger: &mut Ledger, sequence: u64, frame: &[u8]) -> Record {
+fn record(ledger: &mut Ledger, place: Place, frame: &[u8]) -> Record {
     let Admission::New(admitted) = admit(frame, ledger, false) else { panic!("not new") };
     let at = Moment { epoch_ms: 0, date: Date(20_000), second_of_day: 0 };
     let originals = ledger.originals(&admitted.asked().key);
-    let (record, pending) = record_reversal(&admitted, at, originals, sequence).unwrap();
+    let (record, pending) = record_reversal(&admitted, at, originals, place).unwrap();
     drop(pending);
-    ledger.apply(sequence, &record);
+    ledger.apply(place, &record);
     record
 }
 
@@ -102,12 +104,12 @@ fn a_batch_out_of_step_comes_before_a_deadline_that_passed() {
 #[test]
 fn a_repeat_comes_before_everything_else() {
     let mut ledger = Ledger::default();
-    record(&mut ledger, 5, &reversal(2, 100));
+    record(&mut ledger, FIVE, &reversal(2, 100));
     // Even too late, the stored answer is given again.
-    assert!(matches!(admit(&reversal(2, 100), &ledger, true), Admission::Repeat(5)));
+    assert!(matches!(admit(&reversal(2, 100), &ledger, true), Admission::Repeat(FIVE)));
     // A second reversal with other content is answered as well, and its first stays the one.
-    record(&mut ledger, 6, &reversal(2, 999));
-    assert!(matches!(admit(&reversal(2, 100), &ledger, false), Admission::Repeat(5)));
+    record(&mut ledger, Place::new(0, 6), &reversal(2, 999));
+    assert!(matches!(admit(&reversal(2, 100), &ledger, false), Admission::Repeat(FIVE)));
 }
 
 #[test]
@@ -126,11 +128,11 @@ fn an_answer_names_as_many_waivers_as_it_has_room_for() {
         counts: Counts::default(),
     };
     let ask = Ask { kind: AskKind::CounterService, ..asked };
-    let capsule = Capsule { id: DecisionId::new(0, 0, 1), at, rules: RuleBookVersion(1), ask, facts };
+    let capsule = Capsule { id: DecisionId::new(0, Place::new(0, 1)), at, rules: RuleBookVersion(1), ask, facts };
     let waivers = (1..=90).map(BenefitId).collect();
     let entitlement = Entitlement { waivers, ..Entitlement::default() };
     let verdict = Verdict { outcome: Outcome::Approved, entitlement, uses: Vec::new() };
-    let (_, pending) = record_swipe(&admitted, capsule, verdict, 1).unwrap();
+    let (_, pending) = record_swipe(&admitted, capsule, verdict, Place::new(0, 1)).unwrap();
     let recorded = pending.committed(Receipt::durable_through(1)).unwrap();
     let key = admitted.authentic().key();
     let answer = respond(&recorded, &CUP, (Head::default(), Command::None), Some(key)).unwrap();

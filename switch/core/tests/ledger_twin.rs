@@ -11,7 +11,7 @@ use xingka_core::capsule::{
 };
 use xingka_core::facts::{AskKind, Counts, Facts};
 use xingka_core::follow_up::judge_give_back;
-use xingka_core::ids::{BenefitId, DecisionId, HolderNo, RuleBookVersion, TerminalId};
+use xingka_core::ids::{BenefitId, DecisionId, HolderNo, Place, RuleBookVersion, TerminalId};
 use xingka_core::ledger::{Ledger, Seen};
 use xingka_core::money::Fen;
 use xingka_core::pan::Content;
@@ -153,7 +153,7 @@ impl World {
 
     fn apply(&mut self, record: &Record) {
         self.sequence += 1;
-        self.ledger.apply(self.sequence, record);
+        self.ledger.apply(Place::new(0, self.sequence), record);
     }
 
     fn happened(&mut self, key: RequestKey, fen: u64, of: Option<(usize, bool)>) {
@@ -178,7 +178,7 @@ impl World {
             entitlement: Entitlement { price: Some(price), ..Entitlement::default() },
             uses: vec![Use { benefit: BENEFIT, off: Fen(1) }],
         };
-        let capsule = Capsule { id: DecisionId::new(0, 0, 1), at: now(), rules: RuleBookVersion(1), ask, facts };
+        let capsule = Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
         self.apply(&Record::Swipe(Box::new(Swipe { asked: Self::asked(key), capsule, verdict, answer: vec![] })));
         self.happened(key, fen, None);
     }
@@ -357,7 +357,7 @@ fn what_moved_nothing_is_remembered_for_a_while() {
             counts: Counts::default(),
         };
         let verdict = Verdict::refused(xingka_core::verdict::Refusal::UnknownCard);
-        let capsule = Capsule { id: DecisionId::new(0, 0, 1), at: now(), rules: RuleBookVersion(1), ask, facts };
+        let capsule = Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
         let swipe = Swipe { asked: World::asked(key), capsule, verdict, answer: vec![] };
         world.apply(&Record::Swipe(Box::new(swipe)));
         keys.push(key);
@@ -365,5 +365,5 @@ fn what_moved_nothing_is_remembered_for_a_while() {
     let seen = |key: &RequestKey| world.ledger.seen(key, &Content([key.stan as u8; 16])) != Seen::New;
     assert_eq!(world.ledger.requests(), 257);
     assert!(keys[744..].iter().all(seen) && !keys[..744].iter().any(seen));
-    assert_eq!(world.ledger.seen(&bought, &content), Seen::Repeat(1));
+    assert_eq!(world.ledger.seen(&bought, &content), Seen::Repeat(Place::new(0, 1)));
 }

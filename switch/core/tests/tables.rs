@@ -11,7 +11,7 @@ use xingka_core::capsule::{Asked, Capsule, Record, RequestKey, Reversal, Swipe};
 use xingka_core::city::{Merchant, Scope};
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskKind, AskedCard, Facts};
-use xingka_core::ids::{BenefitId, DecisionId, RuleBookVersion, TerminalId};
+use xingka_core::ids::{BenefitId, DecisionId, Place, RuleBookVersion, TerminalId};
 use xingka_core::ledger::{Ledger, REVERSAL_MTI};
 use xingka_core::money::Fen;
 use xingka_core::pan::Content;
@@ -152,10 +152,10 @@ impl World {
             mti: 200,
         };
         let asked = Asked { key, content: Content([0; 16]), key_serial: 1, request_id: None };
-        let id = DecisionId::new(at.epoch_ms, 0, self.sequence);
+        let id = DecisionId::new(at.epoch_ms, Place::new(0, self.sequence));
         let capsule = Capsule { id, at, rules: RuleBookVersion(1), ask, facts };
         let swipe = Swipe { asked, capsule, verdict: verdict.clone(), answer: Vec::new() };
-        self.ledger.apply(self.sequence, &Record::Swipe(Box::new(swipe)));
+        self.ledger.apply(Place::new(0, self.sequence), &Record::Swipe(Box::new(swipe)));
         self.asked.push(asked);
     }
 
@@ -168,7 +168,7 @@ impl World {
         assert_eq!(originals.len(), 1);
         let at = moment("2026-11-23", "14:06");
         let reversal = Reversal { asked, at, originals, returned, answer: Vec::new() };
-        self.ledger.apply(self.sequence, &Record::Reversal(Box::new(reversal)));
+        self.ledger.apply(Place::new(0, self.sequence), &Record::Reversal(Box::new(reversal)));
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Asked, Effects, RequestKey, Swipe};
 use crate::city::Card;
 use crate::facts::AskedCard;
-use crate::ids::BenefitId;
+use crate::ids::{BenefitId, Place};
 use crate::money::Fen;
 use crate::time::{Date, Moment};
 use crate::verdict::Outcome;
@@ -52,8 +52,8 @@ pub struct GiveBackAsk {
 pub struct FoundSale {
     /// Its key.
     pub key: RequestKey,
-    /// Its record's place in the journal.
-    pub sequence: u64,
+    /// Its record's place.
+    pub place: Place,
     /// What it charged.
     pub charged: Fen,
     /// What refunds have given back of it.

@@ -20,7 +20,7 @@ pub use follow_up::{
 };
 
 use crate::facts::{Ask, Facts};
-use crate::ids::{DecisionId, HolderNo, MerchantId, RuleBookVersion, TerminalId};
+use crate::ids::{BenefitId, DecisionId, HolderNo, MerchantId, Place, RuleBookVersion, TerminalId};
 use crate::pan::Content;
 use crate::time::{Date, Moment};
 use crate::verdict::{Use, Verdict};
@@ -99,8 +99,8 @@ pub struct Reversal {
     pub asked: Asked,
     /// When.
     pub at: Moment,
-    /// The journal's places of the originals it undid.
-    pub originals: Vec<u64>,
+    /// Where the originals that it undid are recorded.
+    pub originals: Vec<Place>,
     /// What that gave back.
     pub returned: Vec<Effects>,
     /// The answer from its MTI to before its MAC field.
@@ -156,6 +156,37 @@ pub enum Record {
     Uploaded(Box<Uploaded>),
     /// A batch upload's end.
     UploadEnd(Box<UploadEnd>),
+    /// A record made while the register was away: what other nodes know was not asked, and no limited
+    /// benefit applied.
+    StandIn(Box<Record>),
+    /// An earlier record of this journal doesn't hold; its answer was never given.
+    Withdrawn(Box<Withdrawn>),
+}
+
+/// An earlier record that doesn't hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// Its place.
+    pub place: Place,
+    /// The request it was about.
+    pub key: RequestKey,
+    /// When that was found.
+    pub at: Moment,
+    /// Why.
+    pub reason: WithdrawnFor,
+}
+
+/// Why a record doesn't hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WithdrawnFor {
+    /// The terminal had moved to another node.
+    Moved,
+    /// What it was to use up had been used up elsewhere.
+    Exhausted(BenefitId),
+    /// The register couldn't be asked in time.
+    Unconfirmed,
+    /// Another node had answered the same request meanwhile.
+    Doubled,
 }
 
 /// Bytes that are no record.
@@ -190,6 +221,8 @@ impl Record {
             Self::Settlement(settlement) => settlement.at,
             Self::Uploaded(uploaded) => uploaded.at,
             Self::UploadEnd(end) => end.at,
+            Self::StandIn(record) => return record.epoch_ms(),
+            Self::Withdrawn(withdrawn) => withdrawn.at,
         };
         at.epoch_ms
     }
@@ -199,7 +232,8 @@ impl Record {
         match self {
             Self::Swipe(swipe) => Some(&swipe.asked),
             Self::Reversal(reversal) => Some(&reversal.asked),
-            Self::SignIn(_) | Self::SignOff(_) => None,
+            Self::SignIn(_) | Self::SignOff(_) | Self::Withdrawn(_) => None,
+            Self::StandIn(record) => record.asked(),
             Self::GiveBack(give_back) => Some(&give_back.asked),
             Self::Offline(offline) => Some(&offline.swipe.asked),
             Self::Settlement(settlement) => Some(&settlement.asked),
@@ -219,6 +253,26 @@ impl Record {
             Self::Settlement(settlement) => &settlement.answer,
             Self::Uploaded(uploaded) => &uploaded.answer,
             Self::UploadEnd(end) => &end.answer,
+            Self::StandIn(record) => record.answer(),
+            Self::Withdrawn(_) => &[],
+        }
+    }
+
+    /// The record itself, whether or not it was made as a stand-in.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::StandIn(record) => record.plain(),
+            record => record,
+        }
+    }
+
+    /// The terminal that it is about.
+    pub fn terminal(&self) -> TerminalId {
+        match self.plain() {
+            Self::SignIn(sign_in) => sign_in.terminal,
+            Self::SignOff(sign_off) => sign_off.terminal,
+            Self::Withdrawn(withdrawn) => withdrawn.key.terminal,
+            record => record.asked().map_or(TerminalId([0; 8]), |asked| asked.key.terminal),
         }
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::capsule::{BatchTotals, Effects, FoundSale, GiveBackKind, RequestKey};
-use crate::ids::MerchantId;
+use crate::ids::{MerchantId, Place};
 use crate::money::Fen;
 use crate::pan::Content;
 use crate::time::Date;
@@ -21,7 +21,7 @@ const LAST_BATCH: u32 = 999_999;
 /// lost answer makes come within the next few. What was charged, given back, used up or reversed is
 /// remembered for good; inquiries, of which there are ten times as many, must not fill the memory of
 /// a terminal that doesn't settle.
-const HARMLESS_KEPT: usize = 256;
+pub const HARMLESS_KEPT: usize = 256;
 
 /// One terminal's requests.
 #[derive(Debug)]
@@ -32,14 +32,20 @@ pub(super) struct Book {
     harmless: VecDeque<RequestKey>,
 }
 
-/// Requests by STAN and message type.
-pub(super) type Batch = HashMap<(u32, u16), Entry>;
+/// A batch's requests.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// By STAN and message type.
+    pub(super) entries: HashMap<(u32, u16), Entry>,
+    /// The sequence of the record that changed it last.
+    pub(super) touched: u64,
+}
 
 /// One request.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) content: Content,
-    pub(super) sequence: u64,
+    pub(super) place: Place,
     /// What it used up. In force as long as nothing undid the request.
     pub(super) effects: Option<Box<Effects>>,
     pub(super) money: Money,
@@ -88,7 +94,17 @@ impl Default for Book {
     }
 }
 
+/// The batch after one.
+pub(crate) const fn next_batch(batch: u32) -> u32 {
+    batch % LAST_BATCH + 1
+}
+
 impl Book {
+    /// With nothing in its open batch.
+    pub(super) fn open(open_batch: u32) -> Self {
+        Self { open_batch, ..Self::default() }
+    }
+
     /// A merchant's batch.
     pub(super) fn batch(&self, key: &RequestKey) -> Option<&Batch> {
         self.batches.get(&(key.merchant, key.batch))
@@ -99,15 +115,26 @@ impl Book {
         self.batches.entry((key.merchant, key.batch)).or_default()
     }
 
+    /// A merchant's batch, where there is one.
+    pub(super) fn known_batch_mut(&mut self, key: &RequestKey) -> Option<&mut Batch> {
+        self.batches.get_mut(&(key.merchant, key.batch))
+    }
+
+    /// Forgets a batch.
+    pub(super) fn drop_batch(&mut self, merchant: MerchantId, batch: u32) {
+        self.batches.remove(&(merchant, batch));
+        self.harmless.retain(|key| (key.merchant, key.batch) != (merchant, batch));
+    }
+
     /// Remembers a request. The first answer stays the one that repeats get: a second reversal, say, adds
     /// nothing.
     pub(super) fn remember(&mut self, key: &RequestKey, entry: Entry, lasting: bool) {
         let batch = self.batch_mut(key);
-        if batch.contains_key(&(key.stan, key.mti)) {
+        if batch.entries.contains_key(&(key.stan, key.mti)) {
             return;
         }
         let harmless = !lasting && entry.effects.is_none() && matches!(entry.money, Money::None);
-        batch.insert((key.stan, key.mti), entry);
+        batch.entries.insert((key.stan, key.mti), entry);
         if harmless {
             self.harmless.push_back(*key);
         }
@@ -120,20 +147,21 @@ impl Book {
         let Some(oldest) = self.harmless.pop_front() else { return };
         let place = (oldest.merchant, oldest.batch);
         let Some(batch) = self.batches.get_mut(&place) else { return };
-        batch.remove(&(oldest.stan, oldest.mti));
-        if batch.is_empty() {
+        batch.entries.remove(&(oldest.stan, oldest.mti));
+        // In a cache an old batch that is there and empty is one known to hold nothing.
+        if batch.entries.is_empty() && oldest.batch == self.open_batch {
             self.batches.remove(&place);
         }
     }
 
     /// Closes the batch of this request: the next one is open.
     pub(super) fn close(&mut self, batch: u32) {
-        self.open_batch = batch % LAST_BATCH + 1;
+        self.open_batch = next_batch(batch);
     }
 
     /// How many requests.
     pub(super) fn len(&self) -> usize {
-        self.batches.values().map(Batch::len).sum()
+        self.batches.values().map(|batch| batch.entries.len()).sum()
     }
 }
 
@@ -150,7 +178,7 @@ impl Entry {
         let dated = sale.slip_mmdd == mmdd || sale.day.mmdd() == mmdd;
         (card.starts_with(&sale.card) && dated).then_some(FoundSale {
             key,
-            sequence: self.sequence,
+            place: self.place,
             charged: sale.charged,
             refunded: sale.refunded,
             day: sale.day,

@@ -1,0 +1,170 @@
+//! A ledger as a cache: what it misses, how that is put in, and when it may be forgotten.
+//!
+//! The rule: what isn't here is whole in the register. So nothing is forgotten that the register
+//! hasn't taken in, and what is put in is taken from the register after all that this node has
+//! sent it about the same terminal.
+
+use alloc::vec::Vec;
+
+use super::books::{Batch, Book, Money};
+use super::{BatchId, Ledger, RequestKey};
+use crate::capsule::Record;
+use crate::ids::{BenefitId, HolderNo, Place, TerminalId};
+use crate::money::Fen;
+use crate::tallies::{Tallies, Tally};
+
+/// Batches that stay though they aren't open: their late repeats and reversals come soon after.
+const OLD_BATCHES_KEPT: usize = 1_024;
+
+/// A terminal's batch, as the register has it.
+#[derive(Debug, Default)]
+pub struct BatchRecords {
+    /// The standing records of its requests, in their order.
+    pub records: Vec<(Place, Record)>,
+    /// What requests outside of it have refunded of its purchases.
+    pub refunded: Vec<(RequestKey, Fen)>,
+}
+
+/// What a ledger must be given before a request can be decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// The terminal's book.
+    Book(TerminalId),
+    /// A batch of it that isn't open.
+    Batch(BatchId),
+    /// What a holder has used, and what these budgets have spent.
+    Counts(HolderNo, Vec<BenefitId>),
+}
+
+impl Ledger {
+    /// A ledger that knows nothing yet and has to be told.
+    pub fn cache() -> Self {
+        Self { cache: true, tallies: Tallies::cache(), ..Self::default() }
+    }
+
+    /// Whether a terminal's book is here.
+    pub fn knows(&self, terminal: &TerminalId) -> bool {
+        !self.cache || self.books.contains_key(terminal)
+    }
+
+    /// What of a request's terminal and batch isn't here.
+    pub fn missing(&self, key: &RequestKey) -> Option<Missing> {
+        if !self.cache {
+            return None;
+        }
+        let Some(book) = self.books.get(&key.terminal) else {
+            return Some(Missing::Book(key.terminal));
+        };
+        let known = key.batch == book.open_batch || book.batch(key).is_some();
+        (!known).then_some(Missing::Batch((key.terminal, key.merchant, key.batch)))
+    }
+
+    /// What of a holder's uses and these budgets isn't here.
+    pub fn missing_counts(&self, holder: HolderNo, limited: &[BenefitId]) -> Option<Missing> {
+        self.tallies.misses(holder, limited).then(|| Missing::Counts(holder, limited.to_vec()))
+    }
+
+    /// Puts in a terminal's book: its open batch.
+    pub fn put_book(&mut self, (terminal, merchant, open_batch): BatchId, batch: &BatchRecords) {
+        self.books.insert(terminal, Book::open(open_batch));
+        self.put_records((terminal, merchant, open_batch), batch);
+    }
+
+    /// Puts in a batch that isn't open.
+    pub fn put_batch(&mut self, id: BatchId, batch: &BatchRecords) {
+        let (terminal, merchant, number) = id;
+        let key = RequestKey { merchant, terminal, batch: number, stan: 0, mti: 0 };
+        let Some(book) = self.books.get_mut(&terminal).filter(|book| book.batch(&key).is_none()) else {
+            return;
+        };
+        let open = book.open_batch;
+        *book.batch_mut(&key) = Batch { touched: self.newest, ..Batch::default() };
+        self.put_records(id, batch);
+        self.old.push_back(id);
+        // A closing record among them is news to nobody.
+        if let Some(book) = self.books.get_mut(&terminal) {
+            book.open_batch = open;
+        }
+    }
+
+    fn put_records(&mut self, id: BatchId, batch: &BatchRecords) {
+        let old = self.old.len();
+        self.putting_in = Some(id);
+        for (place, record) in &batch.records {
+            // The register's tallies have all of it already.
+            self.apply_to_books(*place, record);
+        }
+        self.old.truncate(old);
+        for (sale, amount) in &batch.refunded {
+            if let Some(Money::Charged(sale)) = self.entry_mut(sale).map(|entry| &mut entry.money) {
+                sale.refunded = sale.refunded.plus(*amount);
+            }
+        }
+        self.putting_in = None;
+    }
+
+    /// Puts in what a holder has used and what budgets have spent, as the register had it when it had
+    /// taken in this node's records through `through`. Not taken, and to be asked for again, where that
+    /// is longer ago than what is remembered here.
+    pub fn put_counts(&mut self, holder: HolderNo, tallies: Vec<Tally>, spent: &[(BenefitId, Fen)], through: u64) -> bool {
+        if through < self.shipped {
+            return false;
+        }
+        let mut fresh = Tallies::cache();
+        fresh.put_uses(holder, tallies);
+        spent.iter().for_each(|(benefit, spent)| fresh.put_spent(*benefit, *spent));
+        self.pending.iter().filter(|(sequence, _)| *sequence > through).for_each(|(_, change)| fresh.change(change));
+        self.tallies.take_from(fresh);
+        true
+    }
+
+    /// The register has taken in this node's records through here: what only it has to know from now on
+    /// may be forgotten.
+    pub fn shipped(&mut self, through: u64) {
+        self.shipped = self.shipped.max(through);
+        while self.pending.front().is_some_and(|(sequence, _)| *sequence <= through) {
+            self.pending.pop_front();
+        }
+        while self.old.len() > OLD_BATCHES_KEPT {
+            let Some((terminal, merchant, number)) = self.old.front().copied() else { return };
+            let Some(book) = self.books.get_mut(&terminal).filter(|book| book.open_batch != number) else {
+                self.old.pop_front();
+                continue;
+            };
+            let key = RequestKey { merchant, terminal, batch: number, stan: 0, mti: 0 };
+            if book.batch(&key).is_some_and(|batch| batch.touched > through) {
+                return;
+            }
+            book.drop_batch(merchant, number);
+            self.old.pop_front();
+        }
+    }
+
+    /// Forgets a terminal that has moved to another node.
+    pub fn forget(&mut self, terminal: &TerminalId) {
+        self.books.remove(terminal);
+    }
+
+    /// Takes out a swipe whose record doesn't hold.
+    pub fn withdraw(&mut self, key: &RequestKey, place: Place) {
+        self.pending.retain(|(sequence, _)| *sequence != place.sequence());
+        let Some(batch) = self.books.get_mut(&key.terminal).and_then(|book| book.known_batch_mut(key)) else {
+            return;
+        };
+        if batch.entries.get(&(key.stan, key.mti)).is_some_and(|entry| entry.place == place) {
+            batch.entries.remove(&(key.stan, key.mti));
+        }
+    }
+
+    /// Forgets what isn't certain while other nodes use benefits too: a holder's uses and budgets are asked
+    /// for anew by each request that needs them.
+    pub fn forget_counts(&mut self, holder: HolderNo, limited: &[BenefitId]) {
+        self.tallies.forget(holder, limited);
+    }
+
+    /// The sequence of the record applied last.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+}
+
