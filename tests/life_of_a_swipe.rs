@@ -10,7 +10,7 @@ use xingka_core::city::{
 use xingka_core::decide::decide;
 use xingka_core::explain::explain;
 use xingka_core::facts::{Ask, Counts, Facts};
-use xingka_core::ids::{BenefitId, DecisionId, HolderNo, MerchantId, RuleBookVersion, TerminalId};
+use xingka_core::ids::{BenefitId, DecisionId, HolderNo, MerchantId, Place, RuleBookVersion, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
 use xingka_core::record::{Receipt, record_swipe};
@@ -146,14 +146,14 @@ fn the_page_shows_the_bytes_that_the_code_makes() {
 
     // record
     let sequence = 1_234;
-    let id = DecisionId::new(now().epoch_ms, 0, sequence);
+    let id = DecisionId::new(now().epoch_ms, Place::new(0, sequence));
     assert!(PAGE.contains(&id.to_string()), "the page names the decision {id}");
     let capsule = Capsule { id, at: now(), rules: RuleBookVersion(3), ask, facts: facts() };
     let explanation = explain(&capsule, &verdict, &rules());
     for sentence in [&explanation.zh, &explanation.en] {
         assert!(PAGE.contains(sentence.as_str()), "the page says: {sentence}");
     }
-    let (record, pending) = record_swipe(&admitted, capsule, verdict, sequence).unwrap();
+    let (record, pending) = record_swipe(&admitted, capsule, verdict, Place::new(0, sequence)).unwrap();
     let bytes = record.encode(Vec::new()).unwrap().len();
     assert!(PAGE.contains(&format!("{bytes} bytes")), "the page says that the record has {bytes} bytes");
     let recorded = pending.committed(Receipt::durable_through(sequence)).unwrap();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use xingka_core::pan::CardHasher;
@@ -9,6 +10,7 @@ use xingka_server::{Service, Settings};
 use xingka_store::Store;
 use xingka_store::journal::JournalReader;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
+use xingka_store::register::{Register, SqlRegister};
 use xingka_store::vault::MasterKey;
 
 use crate::config::Config;
@@ -49,10 +51,28 @@ impl Deployment {
         Ok(AnchorKey::new(&self.master.derive(ANCHOR_KEY_LABEL)?))
     }
 
+    /// Which records stand.
+    pub fn register(&self) -> Arc<dyn Register> {
+        Arc::new(SqlRegister::new(self.store.clone()))
+    }
+
+    /// This deployment's number among the nodes: its journal's. Where several share a store, a new journal gets
+    /// the next one.
+    async fn node(&self) -> Result<u16> {
+        let path = self.config.journal_path();
+        if path.is_file() {
+            let reader = JournalReader::open(&path).await?;
+            let node = reader.node();
+            reader.close().await?;
+            return Ok(node);
+        }
+        Ok(if self.store.is_shared() { self.store.new_node().await? } else { 0 })
+    }
+
     /// Starts the node: from here on it answers.
     pub async fn start(self) -> Result<Service> {
         let settings = Settings {
-            node: 0,
+            node: self.node().await?,
             listen: self.config.listen,
             tls: self.config.tls.clone(),
             journal: self.config.journal_path(),
@@ -64,7 +84,8 @@ impl Deployment {
             limits: self.config.limits,
             terminals: self.config.terminals,
         };
-        Ok(Service::start(settings, self.store, self.master, self.card_hasher).await?)
+        let register = self.register();
+        Ok(Service::start(settings, (self.store, register), self.master, self.card_hasher).await?)
     }
 }
 

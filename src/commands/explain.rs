@@ -8,7 +8,7 @@ use serde_json::json;
 use xingka_core::answer::code_of;
 use xingka_core::capsule::{Record, Swipe};
 use xingka_core::explain::explain;
-use xingka_core::ids::DecisionId;
+use xingka_core::ids::{DecisionId, Place};
 
 use super::deployment::Deployment;
 use super::{ConfigArg, JsonArg, output};
@@ -52,9 +52,15 @@ impl Explain {
 
     async fn find(&self, deployment: &Deployment) -> Result<Swipe> {
         let id = self.decision_id;
-        match deployment.journal().await?.record(id.sequence()).await? {
-            Some(Record::Swipe(swipe)) if swipe.capsule.id == id => Ok(*swipe),
-            Some(Record::Offline(offline)) if offline.swipe.capsule.id == id => Ok(offline.swipe),
+        let own = deployment.journal().await;
+        let record = match own {
+            Ok(mut journal) if journal.node() == id.node() => journal.record(id.sequence()).await?,
+            // Another node's, or this machine has none.
+            _ => deployment.register().record(Place::new(id.node(), id.sequence())).await?,
+        };
+        match record.as_ref().map(Record::plain) {
+            Some(Record::Swipe(swipe)) if swipe.capsule.id == id => Ok((**swipe).clone()),
+            Some(Record::Offline(offline)) if offline.swipe.capsule.id == id => Ok(offline.swipe.clone()),
             _ => bail!("no decision {id} in the journal {}", deployment.config.journal_path().display()),
         }
     }

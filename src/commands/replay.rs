@@ -104,6 +104,7 @@ impl Decided {
             Record::Swipe(swipe) => Some(Self::Swipe(swipe)),
             Record::Offline(offline) => Some(Self::Swipe(Box::new(offline.swipe))),
             Record::GiveBack(give_back) => Some(Self::GiveBack(stored.sequence, give_back)),
+            Record::StandIn(record) => Self::of(Stored { record: *record, ..stored }),
             _ => None,
         }
     }

@@ -55,7 +55,7 @@ pub const fn refusal_code(refusal: Refusal) -> ResponseCode {
         Refusal::Frozen => ResponseCode::FROZEN,
         Refusal::Expired => ResponseCode::EXPIRED,
         Refusal::Malfunction => ResponseCode::MALFUNCTION,
-        Refusal::Overloaded => ResponseCode::AWAY,
+        Refusal::Overloaded | Refusal::RegisterAway => ResponseCode::AWAY,
     }
 }
 
@@ -66,6 +66,18 @@ pub struct Stamp {
     pub at: Moment,
     /// Field 37 and, where approved, 38.
     pub number: Number,
+    /// DF1D.
+    pub source: Source,
+}
+
+/// What an answer was decided with: DF1D.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// Everything that is known.
+    #[default]
+    Live,
+    /// What this node knows: others couldn't be asked, and no limited benefit applied.
+    StandIn,
 }
 
 /// Where an answer's number comes from.
@@ -214,7 +226,10 @@ pub(crate) fn compose_swipe(
         rule_book: Some(capsule.rules.0),
         text: Some(text),
         decision_id: Some(capsule.id.0),
-        source: Some(LIVE),
+        source: Some(match stamp.source {
+            Source::Live => 0,
+            Source::StandIn => 1,
+        }),
         ..IntegrityAnswer::default()
     };
     if verdict.approved() {
@@ -233,9 +248,6 @@ pub(crate) fn compose_swipe(
 /// Benefits and waivers that an answer names at the most: field 57 has 512 bytes, of which
 /// everything else takes up to 157 and an id 7. More may apply; all of them are recorded.
 const MAX_IDS_TOLD: usize = 50;
-
-/// DF1D: decided here and now.
-const LIVE: u8 = 0;
 
 /// What an approved answer tells: no more than the terminal's scope allows.
 fn disclose(capsule: &Capsule, verdict: &Verdict, answer: &mut IntegrityAnswer<'_>) {

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use xingka_wire::Message;
 use xingka_wire::messages::Request;
 
-use crate::answer::RequestView;
+use crate::answer::{RequestView, Source};
 use crate::capsule::{Asked, RequestKey};
 use crate::city::{MerchantKind, Terminal};
 use crate::ids::{MerchantId, Place, TerminalId};
@@ -65,6 +65,7 @@ impl<'m> Authentic<'m> {
 pub struct Admitted<'m> {
     authentic: Authentic<'m>,
     asked: Asked,
+    source: Source,
 }
 
 /// What the ledger says to an authentic request.
@@ -97,7 +98,7 @@ impl<'m> Authentic<'m> {
         if too_late {
             return Admission::Refused(Refusal::DeadlinePassed);
         }
-        Admission::New(Admitted { authentic: self, asked })
+        Admission::New(Admitted { authentic: self, asked, source: Source::Live })
     }
 
     /// What makes this request the same one when it comes again.
@@ -128,6 +129,16 @@ impl<'m> Admitted<'m> {
     /// What makes it the same when it comes again.
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// What its answer will be decided with.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The request, to be decided with what is known here.
+    pub fn decided_with(self, source: Source) -> Self {
+        Self { source, ..self }
     }
 
     pub(crate) fn answering(&self) -> RequestView<'_, 'm> {

@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::city::{Card, CardStatus, Holder, MerchantKind};
-use crate::facts::{Ask, AskKind, AskedCard, Facts, Uses};
+use crate::facts::{Ask, AskKind, AskedCard, Facts, UNKNOWN_USES, Uses};
 use crate::money::{BasisPoints, Fen};
 use crate::rules::{BenefitKind, Limits, Plan, Rule, RuleBook};
 use crate::time::Moment;
@@ -121,6 +121,8 @@ pub enum Hindrance {
     SpentForGood,
     /// What it would take off is more than its budget has left.
     Budget,
+    /// How much of it is used up couldn't be asked for.
+    UsesUnknown,
 }
 
 /// The request at hand, as every rule sees it.
@@ -269,7 +271,11 @@ impl<'a> Desk<'a> {
     }
 
     fn exhausted(&self, rule: &Rule, off: Option<Fen>) -> Option<Hindrance> {
-        let spent = spent_uses(&rule.limits, self.facts.counts.uses_of(rule.id));
+        let uses = self.facts.counts.uses_of(rule.id);
+        if uses.ever == UNKNOWN_USES {
+            return Some(Hindrance::UsesUnknown);
+        }
+        let spent = spent_uses(&rule.limits, uses);
         spent.or_else(|| {
             let budget = rule.limits.budget.filter(|_| rule.kind.reduces())?;
             let rest = budget.less(self.facts.counts.spent_on(rule.id));

@@ -114,6 +114,7 @@ enum Reason {
     SpentThisMonth,
     SpentForGood,
     Budget,
+    UsesUnknown,
     NotChosen,
     Group,
     Smaller,
@@ -135,6 +136,7 @@ impl Reason {
             Self::SpentToday => ("今日次数已用完", "today's uses are spent"),
             Self::SpentThisMonth => ("本月次数已用完", "this month's uses are spent"),
             Self::SpentForGood => ("次数已用完", "its uses are spent"),
+            Self::UsesUnknown => ("暂时无法核对已用次数和余额", "how much of it is used up could not be asked for"),
             Self::Budget => ("预算余额不足", "its budget has too little left"),
             Self::NotChosen => ("您选用了另一项", "another one was chosen"),
             Self::Group => ("同组已有一项适用", "one of its group applied"),
@@ -156,6 +158,7 @@ impl From<Hindrance> for Reason {
             Hindrance::SpentThisMonth => Self::SpentThisMonth,
             Hindrance::SpentForGood => Self::SpentForGood,
             Hindrance::Budget => Self::Budget,
+            Hindrance::UsesUnknown => Self::UsesUnknown,
         }
     }
 }

@@ -168,7 +168,16 @@ pub struct Counts {
     pub spent: Vec<(BenefitId, Fen)>,
 }
 
+/// Stands for a count that couldn't be asked for.
+pub(crate) const UNKNOWN_USES: u32 = u32::MAX;
+
 impl Counts {
+    /// Where nobody can be asked: none of these benefits, by ascending id, applies.
+    pub fn unknown(limited: &[BenefitId]) -> Self {
+        let uses = Uses { today: UNKNOWN_USES, this_month: UNKNOWN_USES, ever: UNKNOWN_USES };
+        Self { uses: limited.iter().map(|benefit| (*benefit, uses)).collect(), spent: Vec::new() }
+    }
+
     /// This holder's uses of a benefit.
     pub fn uses_of(&self, benefit: BenefitId) -> Uses {
         find(&self.uses, benefit).unwrap_or_default()

@@ -21,7 +21,7 @@ use crate::ids::Place;
 use crate::ledger::Ledger;
 use crate::money::Fen;
 use crate::pan::CardHasher;
-use crate::record::{Prepared, prepare, stamp};
+use crate::record::Prepared;
 use crate::time::Moment;
 use crate::verdict::{Outcome, Refusal};
 
@@ -94,9 +94,9 @@ pub fn give_back(
     let outcome = judge_give_back(&ask, &facts, at);
     let voids = ask.kind == GiveBackKind::Void && outcome == Outcome::Approved;
     let returned = sale.filter(|_| voids).and_then(|sale| ledger.effects_in_force(&sale.key));
-    let answer = compose_code(admitted.answering(), stamp(at, place), outcome)?;
+    let answer = compose_code(admitted.answering(), admitted.stamp(at, place), outcome)?;
     let record = GiveBack { asked, at, ask, facts, outcome, returned, answer };
-    Ok(prepare(place, Record::GiveBack(Box::new(record))))
+    Ok(admitted.prepare(place, Record::GiveBack(Box::new(record))))
 }
 
 /// Judges and records a settlement.
@@ -111,9 +111,9 @@ pub fn settle(
     let ours = ledger.totals(&asked.key);
     let outcome = in_yuan(request.currency);
     let flags = (flag(theirs[0].agrees(&ours)), flag(theirs[1] == BatchTotals::default()));
-    let answer = compose_totals(admitted.answering(), stamp(at, place), outcome, (&ours, flags))?;
+    let answer = compose_totals(admitted.answering(), admitted.stamp(at, place), outcome, (&ours, flags))?;
     let record = Settlement { asked, at, theirs, ours, outcome, answer };
-    Ok(prepare(place, Record::Settlement(Box::new(record))))
+    Ok(admitted.prepare(place, Record::Settlement(Box::new(record))))
 }
 
 /// Compares one uploaded transaction with the ledger's, and records it.
@@ -133,9 +133,9 @@ pub fn upload(
     });
     let outcome = checked.map_or_else(Outcome::Refused, |()| Outcome::Approved);
     let transaction: Option<RequestKey> = found.map(|(key, _)| key);
-    let answer = compose_code(admitted.answering(), stamp(at, place), outcome)?;
+    let answer = compose_code(admitted.answering(), admitted.stamp(at, place), outcome)?;
     let record = Uploaded { asked, at, amount, reference, transaction, outcome, answer };
-    Ok(prepare(place, Record::Uploaded(Box::new(record))))
+    Ok(admitted.prepare(place, Record::Uploaded(Box::new(record))))
 }
 
 /// Ends a batch upload, and records it: the batch is closed.
@@ -150,7 +150,7 @@ pub fn end_upload(
     let outcome = in_yuan(request.currency);
     let closing = ledger.closing(&asked.key, &theirs[0]);
     let flags = (flag(true), flag(true));
-    let answer = compose_totals(admitted.answering(), stamp(at, place), outcome, (&closing.agreed, flags))?;
+    let answer = compose_totals(admitted.answering(), admitted.stamp(at, place), outcome, (&closing.agreed, flags))?;
     let record = UploadEnd {
         asked,
         at,
@@ -161,7 +161,7 @@ pub fn end_upload(
         outcome,
         answer,
     };
-    Ok(prepare(place, Record::UploadEnd(Box::new(record))))
+    Ok(admitted.prepare(place, Record::UploadEnd(Box::new(record))))
 }
 
 fn in_yuan(currency: [u8; 3]) -> Outcome {

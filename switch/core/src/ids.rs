@@ -235,7 +235,10 @@ mod tests {
     #[test]
     fn a_place_keeps_node_and_sequence_and_node_0_is_plain() {
         let place = Place::new(103, 77_000_000_123);
-        assert_eq!((place.node(), place.sequence(), place.reference()), (103, 77_000_000_123, 37_000_000_123 % 10_000_000_000 + 30_000_000_000));
+        assert_eq!(
+            (place.node(), place.sequence(), place.reference()),
+            (103, 77_000_000_123, 37_000_000_123 % 10_000_000_000 + 30_000_000_000)
+        );
         assert_eq!((Place::new(0, 5).0, Place::new(0, 5).reference()), (5, 5));
     }
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use xingka_wire::encode::EncodeFault;
 
-use crate::answer::{self, Number, Stamp};
+use crate::answer::{self, Number, Source, Stamp};
 use crate::authenticate::{Admitted, Identified};
 use crate::capsule::{Capsule, Effects, Given, Offline, Record, Reversal, SignIn, SignOff, Swipe};
 use crate::ids::Place;
@@ -71,7 +71,25 @@ pub(crate) fn prepare(place: Place, record: Record) -> Prepared {
 }
 
 pub(crate) fn stamp(at: Moment, place: Place) -> Stamp {
-    Stamp { at, number: Number::Recorded(place) }
+    Stamp { at, number: Number::Recorded(place), source: Source::Live }
+}
+
+impl Admitted<'_> {
+    pub(crate) fn stamp(&self, at: Moment, place: Place) -> Stamp {
+        Stamp { source: self.source(), ..stamp(at, place) }
+    }
+
+    pub(crate) fn prepare(&self, place: Place, record: Record) -> Prepared {
+        match self.source() {
+            Source::Live => prepare(place, record),
+            Source::StandIn => prepare(place, Record::StandIn(Box::new(record))),
+        }
+    }
+}
+
+/// A record made while other nodes couldn't be asked.
+pub fn standing_in((record, pending): Prepared) -> Prepared {
+    (Record::StandIn(Box::new(record)), pending)
 }
 
 /// Records a decision at a place in the journal.
@@ -81,10 +99,10 @@ pub fn record_swipe(
     verdict: Verdict,
     place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let (stamp, encoding) = (stamp(capsule.at, place), admitted.authentic().terminal().profile.text);
+    let (stamp, encoding) = (admitted.stamp(capsule.at, place), admitted.authentic().terminal().profile.text);
     let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
-    Ok(prepare(place, Record::Swipe(Box::new(swipe))))
+    Ok(admitted.prepare(place, Record::Swipe(Box::new(swipe))))
 }
 
 /// Records a purchase that the terminal decided, as it is judged now that it has arrived.
@@ -95,11 +113,11 @@ pub fn record_offline(
     received: Moment,
     place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let (stamp, encoding) = (stamp(received, place), admitted.authentic().terminal().profile.text);
+    let (stamp, encoding) = (admitted.stamp(received, place), admitted.authentic().terminal().profile.text);
     let answer = answer::compose_swipe(admitted.answering(), encoding, stamp, &capsule, &verdict)?;
     let differs = given.differs(&verdict);
     let swipe = Swipe { asked: *admitted.asked(), capsule, verdict, answer };
-    Ok(prepare(place, Record::Offline(Box::new(Offline { swipe, received, given, differs }))))
+    Ok(admitted.prepare(place, Record::Offline(Box::new(Offline { swipe, received, given, differs }))))
 }
 
 /// Records a reversal, and what it undoes.
@@ -109,9 +127,9 @@ pub fn record_reversal(
     (originals, returned): (Vec<Place>, Vec<Effects>),
     place: Place,
 ) -> Result<Prepared, EncodeFault> {
-    let answer = answer::compose_plain(admitted.answering(), true, stamp(at, place))?;
+    let answer = answer::compose_plain(admitted.answering(), true, admitted.stamp(at, place))?;
     let reversal = Reversal { asked: *admitted.asked(), at, originals, returned, answer };
-    Ok(prepare(place, Record::Reversal(Box::new(reversal))))
+    Ok(admitted.prepare(place, Record::Reversal(Box::new(reversal))))
 }
 
 /// New session keys: as the terminal gets them, and as the deployment keeps them.

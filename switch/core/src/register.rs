@@ -22,13 +22,14 @@
 //! asking the register before each decision as well as after it (twice the waiting, for the same).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::capsule::{Effects, GiveBack, GiveBackKind, Record, RequestKey, Swipe, WithdrawnFor};
+use crate::capsule::{Capsule, Effects, GiveBack, GiveBackKind, Record, RequestKey, Swipe, WithdrawnFor};
 use crate::ids::{BenefitId, HolderNo, Place, RuleBookVersion, TerminalId};
 use crate::ledger::{FIRST_BATCH, REVERSAL_MTI, REVERSIBLE_MTIS, next_batch};
 use crate::money::Fen;
-use crate::rules::Limits;
+use crate::rules::{Limits, RuleBook};
 use crate::tallies::{Change, Tallies, Tally};
 use crate::time::Date;
 use crate::verdict::Outcome;
@@ -88,6 +89,8 @@ pub struct Wants {
     pub uses: BTreeSet<(HolderNo, BenefitId)>,
     /// Budgets.
     pub budgets: BTreeSet<BenefitId>,
+    /// Rule books.
+    pub rule_books: BTreeSet<RuleBookVersion>,
 }
 
 impl Wants {
@@ -103,6 +106,7 @@ impl Wants {
         if let Record::StandIn(_) = record {
             self.requests.extend(record.asked().map(|asked| asked.key));
         }
+        self.rule_books.extend(swipe_of(record).map(|swipe| swipe.capsule.rules));
         match record.plain() {
             Record::Swipe(swipe) => self.also(swipe.effects().as_ref()),
             Record::Offline(offline) => self.also(offline.swipe.effects().as_ref()),
@@ -166,21 +170,21 @@ impl Taken {
     }
 }
 
-/// What a rule book says of a benefit's limits, for uses decided under it; none where the version or the
-/// benefit isn't known.
-pub type LimitsOf<'l> = &'l dyn Fn(RuleBookVersion, BenefitId) -> Limits;
+/// The rule books that swipes were decided under; where one isn't known, there are no limits.
+pub type RuleBooks = BTreeMap<RuleBookVersion, Arc<RuleBook>>;
+
+fn limits(books: &RuleBooks, capsule: &Capsule, benefit: BenefitId) -> Limits {
+    let book = books.get(&capsule.rules);
+    let found = book.and_then(|book| book.benefit(capsule.facts.merchant.id, benefit));
+    found.map_or(Limits::default(), |benefit| benefit.limits)
+}
 
 impl Sheet {
     /// Takes a node's records in, in the order of its journal.
-    pub fn take_in(
-        &mut self,
-        node: u16,
-        records: &[(u64, Record)],
-        limits: LimitsOf<'_>,
-    ) -> Vec<Taken> {
+    pub fn take_in(&mut self, node: u16, records: &[(u64, Record)], books: &RuleBooks) -> Vec<Taken> {
         let taken = records.iter().map(|(sequence, record)| {
             let place = Place::new(node, *sequence);
-            match self.may_stand(place, record, limits) {
+            match self.may_stand(place, record, books) {
                 Ok(()) => Taken::Stands { stay: self.stand(place, record) },
                 Err(reason) => Taken::Lost(reason),
             }
@@ -188,7 +192,7 @@ impl Sheet {
         taken.collect()
     }
 
-    fn may_stand(&self, place: Place, record: &Record, limits: LimitsOf<'_>) -> Result<(), WithdrawnFor> {
+    fn may_stand(&self, place: Place, record: &Record, books: &RuleBooks) -> Result<(), WithdrawnFor> {
         if let Record::StandIn(_) = record {
             let doubled = record.asked().is_some_and(|asked| self.standing.contains_key(&asked.key));
             return if doubled { Err(WithdrawnFor::Doubled) } else { Ok(()) };
@@ -198,15 +202,15 @@ impl Sheet {
             return Err(WithdrawnFor::Moved);
         }
         match swipe_of(record) {
-            Some(swipe) => self.within_limits(swipe, limits),
+            Some(swipe) => self.within_limits(swipe, books),
             None => Ok(()),
         }
     }
 
-    fn within_limits(&self, swipe: &Swipe, limits: LimitsOf<'_>) -> Result<(), WithdrawnFor> {
+    fn within_limits(&self, swipe: &Swipe, books: &RuleBooks) -> Result<(), WithdrawnFor> {
         let Some(effects) = swipe.effects() else { return Ok(()) };
         for used in &effects.uses {
-            let limits = limits(swipe.capsule.rules, used.benefit);
+            let limits = limits(books, &swipe.capsule, used.benefit);
             let tally = self.tallies.tally_of(effects.holder_no, used.benefit);
             let spent = self.tallies.spent_on(used.benefit);
             let over_budget = limits.budget.is_some_and(|budget| spent.plus(used.off) > budget);

@@ -326,6 +326,12 @@ impl RuleBook {
         self.providers.get(&provider).map_or(&[], |provider| &provider.benefits)
     }
 
+    /// A provider's benefit.
+    pub fn benefit(&self, provider: MerchantId, id: BenefitId) -> Option<&Benefit> {
+        let benefits = self.benefits_of(provider);
+        benefits.get(benefits.binary_search_by_key(&id, |benefit| benefit.id).ok()?)
+    }
+
     /// The limited benefits at a provider that could apply to such a holder: those
     /// whose counts a decision needs to know.
     pub fn limited(&self, provider: MerchantId, star: Star, category: Category) -> &[BenefitId] {

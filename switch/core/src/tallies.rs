@@ -88,6 +88,16 @@ impl Tallies {
         tallies.get(tallies.binary_search_by_key(&benefit, |tally| tally.benefit).ok()?)
     }
 
+    /// All uses that are here.
+    pub fn uses(&self) -> impl Iterator<Item = (HolderNo, &Tally)> {
+        self.uses.iter().flat_map(|(holder, tallies)| tallies.iter().map(|tally| (*holder, tally)))
+    }
+
+    /// All budgets that are here.
+    pub fn budgets(&self) -> impl Iterator<Item = (BenefitId, Fen)> {
+        self.spent.iter().map(|(benefit, spent)| (*benefit, *spent))
+    }
+
     /// What a budget has spent.
     pub fn spent_on(&self, benefit: BenefitId) -> Fen {
         self.spent.get(&benefit).copied().unwrap_or_default()
@@ -97,14 +107,6 @@ impl Tallies {
     pub(crate) fn take_from(&mut self, fresh: Self) {
         self.uses.extend(fresh.uses);
         self.spent.extend(fresh.spent);
-    }
-
-    /// Forgets a holder's uses and these budgets.
-    pub(crate) fn forget(&mut self, holder: HolderNo, benefits: &[BenefitId]) {
-        self.uses.remove(&holder);
-        benefits.iter().for_each(|benefit| {
-            self.spent.remove(benefit);
-        });
     }
 
     /// Takes a change in.

@@ -74,6 +74,8 @@ pub enum Refusal {
     NotTheOriginalAmount,
     /// Too much to do to answer in time; nothing was decided.
     Overloaded,
+    /// What other nodes know of this terminal is needed, and can't be had.
+    RegisterAway,
 }
 
 /// A discount or amount off that was applied.
@@ -202,6 +204,7 @@ impl fmt::Display for Refusal {
             Self::Malfunction => "the switch cannot record",
             Self::NotServed => "this message is not served yet",
             Self::NoOriginal => "there is no such purchase to give back",
+            Self::RegisterAway => "what other nodes know of this terminal can't be had; try again",
             Self::Overloaded => "there is too much to do; try again",
             Self::NotTheOriginalAmount => "the amount is not what the purchase can give back",
         })

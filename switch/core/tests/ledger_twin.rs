@@ -178,7 +178,8 @@ impl World {
             entitlement: Entitlement { price: Some(price), ..Entitlement::default() },
             uses: vec![Use { benefit: BENEFIT, off: Fen(1) }],
         };
-        let capsule = Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
+        let capsule =
+            Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
         self.apply(&Record::Swipe(Box::new(Swipe { asked: Self::asked(key), capsule, verdict, answer: vec![] })));
         self.happened(key, fen, None);
     }
@@ -357,7 +358,8 @@ fn what_moved_nothing_is_remembered_for_a_while() {
             counts: Counts::default(),
         };
         let verdict = Verdict::refused(xingka_core::verdict::Refusal::UnknownCard);
-        let capsule = Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
+        let capsule =
+            Capsule { id: DecisionId::new(0, Place::new(0, 1)), at: now(), rules: RuleBookVersion(1), ask, facts };
         let swipe = Swipe { asked: World::asked(key), capsule, verdict, answer: vec![] };
         world.apply(&Record::Swipe(Box::new(swipe)));
         keys.push(key);

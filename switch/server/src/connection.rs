@@ -90,7 +90,7 @@ impl Connection {
     }
 
     async fn turn(&mut self) -> Result<(), Ended> {
-        self.handle_frames()?;
+        self.handle_frames().await?;
         self.send_ready().await?;
         if self.inbox.ended || self.node.is_stopping() {
             return self.drain().await;
@@ -133,11 +133,11 @@ impl Connection {
     }
 
     /// Handles every whole frame in the inbox.
-    fn handle_frames(&mut self) -> Result<(), Ended> {
+    async fn handle_frames(&mut self) -> Result<(), Ended> {
         while self.outgoing.len() < MAX_OUTGOING {
             match next_frame(DIALECTS, self.inbox.unread()) {
                 Step::Frame(frame, consumed) => {
-                    match self.node.answer(&frame, self.last_heard, &self.peer) {
+                    match self.node.handle(&frame, self.last_heard, &self.peer).await {
                         Outgoing::HangUp => return Err(Ended::Limited),
                         outgoing => self.outgoing.push_back(outgoing),
                     }
@@ -170,7 +170,7 @@ impl Connection {
         let mut bytes = Vec::new();
         while self.outgoing.front().is_some_and(Outgoing::is_ready) {
             if let Some(outgoing) = self.outgoing.pop_front() {
-                self.node.respond(outgoing, &mut bytes).await;
+                self.node.respond(outgoing, &self.peer, &mut bytes).await;
             }
         }
         if bytes.is_empty() {

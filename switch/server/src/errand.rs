@@ -3,21 +3,24 @@
 
 use std::sync::Arc;
 
+use xingka_core::answer::Source;
 use xingka_core::authenticate::{Admitted, Authentic};
-use xingka_core::capsule::{Capsule, GiveBackAsk, Given};
+use xingka_core::capsule::{Capsule, GiveBackAsk, GiveBackKind, Given, RequestKey};
 use xingka_core::city::Card;
 use xingka_core::decide::decide;
 use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
 use xingka_core::follow_up;
-use xingka_core::ids::DecisionId;
+use xingka_core::ids::{BenefitId, DecisionId, HolderNo, Place, TerminalId};
 use xingka_core::ledger::Ledger;
 use xingka_core::record::{Prepared, record_offline, record_reversal, record_swipe};
 use xingka_core::rules::RuleBook;
 use xingka_core::time::Moment;
 use xingka_core::verdict::Verdict;
+use xingka_store::register::SaleAt;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::messages::{BatchUpload, BatchUploadEnd, OfflineUpload, Request, Settlement};
 
+use crate::home::{Known, Need};
 use crate::node::Node;
 
 /// What a request wants done.
@@ -45,8 +48,8 @@ pub(crate) struct Question {
     rules: Arc<RuleBook>,
 }
 
-/// When an errand is run, and its record's place in the journal.
-pub(crate) type At = (Moment, u64);
+/// When an errand is run, and its record's place.
+pub(crate) type At = (Moment, Place);
 
 impl Errand {
     /// Looks up what a request needs; `None` for housekeeping, which has other ways.
@@ -76,26 +79,46 @@ impl Errand {
         Some(Self::Judge { question, of, given: Given::of(&upload.given) })
     }
 
+    /// What has to be asked for first. Where others use benefits too, uses are asked for by every request
+    /// that depends on them; else once a holder.
+    pub(crate) fn needs(&self, node: &Node, ledger: &Ledger, key: &RequestKey, known: &Known) -> Option<Need> {
+        match self {
+            Self::Decide(question) | Self::Judge { question, .. } => {
+                let (holder, limited) = question.limited()?;
+                if !node.is_shared() {
+                    return ledger.missing_counts(holder, limited).map(|missing| Need::of(missing, key.merchant));
+                }
+                (known.counted != Some(holder)).then(|| Need::Counts(holder, limited.to_vec()))
+            }
+            Self::GiveBack(ask, _) if ask.kind == GiveBackKind::Refund => {
+                let sale = SaleAt { merchant: key.merchant, batch: ask.original.batch, stan: ask.original.stan };
+                let here = |seller: &TerminalId| ledger.has_batch(&(*seller, sale.merchant, sale.batch));
+                let there = known.sellers.as_ref().is_some_and(|sellers| sellers.iter().all(here));
+                (!there).then_some(Need::Sale(sale))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it can do without what it needs, as a stand-in: no limited benefit applies then.
+    pub(crate) fn may_stand_in(&self) -> bool {
+        !matches!(self, Self::GiveBack(ask, _) if ask.kind == GiveBackKind::Refund)
+    }
+
     /// Does it with what the ledger knows, and makes the record.
-    pub(crate) fn run(
-        self,
-        node: &Node,
-        admitted: &Admitted<'_>,
-        ledger: &Ledger,
-        at: At,
-    ) -> Result<Prepared, EncodeFault> {
-        let (now, sequence) = at;
+    pub(crate) fn run(self, admitted: &Admitted<'_>, ledger: &Ledger, at: At) -> Result<Prepared, EncodeFault> {
+        let (now, place) = at;
         match self {
             Self::Decide(question) => {
-                let (capsule, verdict) = question.decide(node, admitted, ledger, (now, at));
-                record_swipe(admitted, capsule, verdict, sequence)
+                let (capsule, verdict) = question.decide(admitted, ledger, (now, at));
+                record_swipe(admitted, capsule, verdict, place)
             }
             Self::Judge { question, of, given } => {
-                let judged = question.decide(node, admitted, ledger, (of, at));
-                record_offline(admitted, judged, given, now, sequence)
+                let judged = question.decide(admitted, ledger, (of, at));
+                record_offline(admitted, judged, given, now, place)
             }
             Self::GiveBack(ask, card) => follow_up::give_back(admitted, *ask, card, ledger, at),
-            Self::Reverse => record_reversal(admitted, now, ledger.originals(&admitted.asked().key), sequence),
+            Self::Reverse => record_reversal(admitted, now, ledger.originals(&admitted.asked().key), place),
             Self::Settle(settlement) => follow_up::settle(admitted, &settlement, ledger, at),
             Self::Upload(upload) => follow_up::upload(admitted, &upload, ledger, at),
             Self::EndUpload(end) => follow_up::end_upload(admitted, &end, ledger, at),
@@ -119,24 +142,28 @@ impl Question {
         Some(Self { ask, facts, rules: node.city.rules() })
     }
 
+    /// Whose uses, and which limited benefits, the decision has to know.
+    fn limited(&self) -> Option<(HolderNo, &[BenefitId])> {
+        let (card, holder) = (self.facts.card?, self.facts.holder?);
+        let limited = self.rules.limited(self.facts.merchant.id, holder.star(), holder.category);
+        (!limited.is_empty()).then_some((card.holder_no, limited))
+    }
+
     /// Decides as of a moment, which is another than the one it is done at for what a terminal
     /// decided earlier.
-    fn decide(
-        self,
-        node: &Node,
-        admitted: &Admitted<'_>,
-        ledger: &Ledger,
-        (of, at): (Moment, At),
-    ) -> (Capsule, Verdict) {
+    fn decide(self, admitted: &Admitted<'_>, ledger: &Ledger, (of, at): (Moment, At)) -> (Capsule, Verdict) {
         let Self { ask, mut facts, rules } = self;
         facts.reversed_before = ledger.reversed_before(&admitted.asked().key);
         if let (Some(card), Some(holder)) = (&facts.card, &facts.holder) {
             let limited = rules.limited(facts.merchant.id, holder.star(), holder.category);
-            facts.counts = ledger.counts(card.holder_no, limited, of.date);
+            facts.counts = match admitted.source() {
+                Source::Live => ledger.counts(card.holder_no, limited, of.date),
+                Source::StandIn => Counts::unknown(limited),
+            };
         }
         let verdict = decide(&ask, &facts, &rules, of);
-        let (now, sequence) = at;
-        let id = DecisionId::new(now.epoch_ms, node.settings.node, sequence);
+        let (now, place) = at;
+        let id = DecisionId::new(now.epoch_ms, place);
         (Capsule { id, at: of, rules: rules.version(), ask, facts }, verdict)
     }
 }

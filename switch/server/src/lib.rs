@@ -7,7 +7,9 @@
 //! * `spine`: frame, decode, authenticate, decide, record, respond.
 //! * `outgoing`: answers that wait for their record, and how they leave.
 //! * `node`: what all connections share.
-//! * `rebuild`: a node's memory, from its journal.
+//! * `home`: what a request needs to know of what was decided before, and how it is had.
+//! * `reach`, `shipper`: the journal's way to the register, and what follows when there is none.
+//! * `terminal_keys`: session keys, from recorded sign-ins.
 //! * `security`: the one door for keys.
 //! * `limits`, `newcomers`: nobody takes more than a share, nobody keeps others out.
 //! * [`clock`], `metrics`, [`Health`].
@@ -25,7 +27,10 @@ mod errand;
 mod commands;
 mod outgoing;
 mod node;
-mod rebuild;
+mod home;
+mod reach;
+mod shipper;
+mod terminal_keys;
 mod security;
 mod settings;
 pub mod clock;
@@ -33,6 +38,7 @@ mod limits;
 mod pressure;
 mod newcomers;
 mod metrics;
+mod register_metrics;
 mod health;
 
 pub use clock::Clock;

@@ -14,6 +14,7 @@ use xingka_wire::code::ResponseCode;
 use xingka_wire::frame::FrameFault;
 
 use crate::pressure::Class;
+use crate::register_metrics::{self, RegisterMetrics};
 use crate::tls::HandshakeFault;
 
 /// Every code that this switch answers with of its own.
@@ -57,6 +58,7 @@ pub(crate) struct Metrics {
     pressure: Gauge,
     pub(crate) ended: EndedBy,
     handshakes: Handshakes,
+    pub(crate) register: RegisterMetrics,
     pub(crate) tls_reloads: Counter,
     pub(crate) tls_reloads_failed: Counter,
     journal_commits: Counter,
@@ -76,6 +78,7 @@ struct Recorded {
     settlements: Counter,
     unbalanced: Counter,
     uploads: Counter,
+    withdrawn: Counter,
     uploads_undone: Counter,
 }
 
@@ -155,6 +158,7 @@ impl Metrics {
                 handshakes: Handshakes::new(),
                 tls_reloads: counter!("xingka_tls_reloads_total", "outcome" => "taken"),
                 tls_reloads_failed: counter!("xingka_tls_reloads_total", "outcome" => "failed"),
+                register: RegisterMetrics::new(),
                 journal_commits: counter!("xingka_journal_commits_total"),
                 journal_records: gauge!("xingka_journal_records"),
             }
@@ -164,14 +168,15 @@ impl Metrics {
     /// A record was given to the journal.
     pub(crate) fn recorded(&self, record: &Record) {
         self.recorded.count(record);
-        let outcome = match record {
+        let outcome = match record.plain() {
             Record::Swipe(swipe) => swipe.verdict.outcome,
             Record::Offline(offline) => offline.swipe.verdict.outcome,
             Record::GiveBack(give_back) => give_back.outcome,
             Record::Settlement(settlement) => settlement.outcome,
             Record::Uploaded(uploaded) => uploaded.outcome,
             Record::UploadEnd(end) => end.outcome,
-            Record::Reversal(_) | Record::SignIn(_) | Record::SignOff(_) => Outcome::Approved,
+            Record::Withdrawn(_) => return,
+            Record::Reversal(_) | Record::SignIn(_) | Record::SignOff(_) | Record::StandIn(_) => Outcome::Approved,
         };
         self.outcome(code_of(outcome));
     }
@@ -238,18 +243,20 @@ impl Recorded {
             settlements: what("settlement"),
             unbalanced: counter!("xingka_settlements_unbalanced_total"),
             uploads: what("batch-upload"),
+            withdrawn: what("withdrawal"),
             uploads_undone: counter!("xingka_uploads_undone_total"),
         }
     }
 
     fn count(&self, record: &Record) {
-        let counter = match record {
+        let counter = match record.plain() {
             Record::Swipe(_) => &self.swipes,
             Record::Reversal(_) => &self.reversals,
             Record::SignIn(_) => &self.sign_ins,
             Record::SignOff(_) => &self.sign_offs,
             Record::GiveBack(give_back) if give_back.ask.kind == GiveBackKind::Void => &self.voids,
             Record::GiveBack(_) => &self.refunds,
+            Record::StandIn(_) | Record::Withdrawn(_) => &self.withdrawn,
             Record::Offline(offline) => {
                 self.differences.increment(u64::from(offline.differs));
                 &self.offline
@@ -330,12 +337,18 @@ fn describe() {
         ("xingka_newcomers_put_out_total", "Newcomers put out to make room for the next one"),
         ("xingka_journal_commits_total", "Commits of the journal"),
     ];
-    counters.into_iter().for_each(|(name, about)| describe_counter!(name, Unit::Count, about));
+    counters
+        .into_iter()
+        .chain(register_metrics::COUNTERS)
+        .for_each(|(name, about)| describe_counter!(name, Unit::Count, about));
     let gauges = [
         ("xingka_connections", "Connections open now"),
         ("xingka_newcomers", "Connections on which no request has been authentic yet"),
         ("xingka_journal_records", "Records in the journal"),
         ("xingka_pressure_seconds", "By how much an answer would be late now"),
     ];
-    gauges.into_iter().for_each(|(name, about)| describe_gauge!(name, Unit::Count, about));
+    gauges
+        .into_iter()
+        .chain(register_metrics::GAUGES)
+        .for_each(|(name, about)| describe_gauge!(name, Unit::Count, about));
 }

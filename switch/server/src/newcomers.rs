@@ -6,9 +6,9 @@
 //! [`FLOOD`] others came after it. A connection that has carried one authentic request is never
 //! put out this way.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -102,20 +102,20 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Whose certificate it has shown; nobody's on a plain line.
     certified: Option<TerminalId>,
-    newcomer: Cell<Option<Newcomer>>,
-    proven: Cell<bool>,
+    newcomer: Mutex<Option<Newcomer>>,
+    proven: AtomicBool,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr, newcomer: Newcomer) -> Self {
-        Self { address, certified: None, newcomer: Cell::new(Some(newcomer)), proven: Cell::new(false) }
+        Self { address, certified: None, newcomer: Mutex::new(Some(newcomer)), proven: AtomicBool::new(false) }
     }
 
     /// It has shown the certificate of a terminal: it needn't make room for others any more. Whether it
     /// sends anything authentic is another matter.
     pub(crate) fn certify(&mut self, terminal: TerminalId) {
         self.certified = Some(terminal);
-        drop(self.newcomer.take());
+        drop(self.newcomer.get_mut().take());
     }
 
     /// Whose requests may come on this line, where not everybody's.
@@ -125,13 +125,14 @@ impl Peer {
 
     /// It has sent something authentic.
     pub(crate) fn prove(&self) {
-        if !self.proven.replace(true) {
-            drop(self.newcomer.take());
+        // Looked at first: every request comes by here, and only the first has anything to write.
+        if !self.proven.load(Ordering::Relaxed) && !self.proven.swap(true, Ordering::Relaxed) {
+            drop(self.newcomer.lock().take());
         }
     }
 
     /// Whether it ever has.
     pub(crate) fn is_proven(&self) -> bool {
-        self.proven.get()
+        self.proven.load(Ordering::Relaxed)
     }
 }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use xingka_core::answer::{Number, Stamp};
+use xingka_core::answer::{Number, Source, Stamp};
 use xingka_core::ids::TerminalId;
 use xingka_core::ledger::Ledger;
 use xingka_core::pan::CardHasher;
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::Moment;
 use xingka_store::City;
+use xingka_store::journal::chain::Hash;
 use xingka_store::journal::{Journal, JournalError, JournalReader};
+use xingka_store::register::Register;
 
 use crate::clock::Clock;
 use crate::commands::Offered;
@@ -19,11 +21,12 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::newcomers::Newcomers;
 use crate::pressure::Pressure;
-use crate::rebuild::{Memory, Sessions};
+use crate::reach::Reach;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
+use crate::terminal_keys::{Sessions, TerminalKeys};
 
-/// A node: the city, the journal, and what the journal adds up to.
+/// A node: the city, the journal, and what it knows of what all journals add up to.
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
@@ -36,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) newcomers: Arc<Newcomers>,
     pub(crate) offered: Option<Offered>,
     pub(crate) pressure: Pressure,
+    pub(crate) register: Arc<dyn Register>,
+    pub(crate) reach: Reach,
     /// Held while a request is decided and put into the journal, so that the journal's
     /// order is the order in which decisions saw each other's effects.
     ledger: Mutex<Ledger>,
@@ -53,7 +58,7 @@ impl Node {
         hasher: CardHasher,
         security: SecurityModule,
         journal: (Journal, JournalReader),
-        memory: Memory,
+        (register, shipped): (Arc<dyn Register>, u64),
     ) -> Arc<Self> {
         let clock = Clock::new(settings.zone.clone());
         // Counted on from the clock, so that a restart doesn't begin again.
@@ -73,8 +78,10 @@ impl Node {
             newcomers: Arc::default(),
             offered,
             pressure: Pressure::default(),
-            ledger: Mutex::new(memory.ledger),
-            sessions: RwLock::new(memory.sessions),
+            register,
+            reach: Reach::new(shipped),
+            ledger: Mutex::new(Ledger::cache()),
+            sessions: RwLock::default(),
             reader: tokio::sync::Mutex::new(reader),
             unrecorded,
             stopping: AtomicBool::new(false),
@@ -86,10 +93,19 @@ impl Node {
         self.ledger.lock()
     }
 
-    /// A terminal's session, if it is signed in.
-    pub(crate) fn session(&self, terminal: &TerminalId) -> Option<Arc<Session>> {
-        let sessions = self.sessions.read();
-        sessions.get(terminal)?.session.clone()
+    /// A terminal's keys, if it is at home here.
+    pub(crate) fn keys(&self, terminal: &TerminalId) -> Option<TerminalKeys> {
+        self.sessions.read().get(terminal).cloned()
+    }
+
+    /// A terminal has come home. To be called with the ledger locked, as whatever moves one.
+    pub(crate) fn settle_in(&self, terminal: TerminalId, keys: TerminalKeys) {
+        self.sessions.write().insert(terminal, keys);
+    }
+
+    /// A terminal has moved away.
+    pub(crate) fn move_out(&self, terminal: &TerminalId) {
+        self.sessions.write().remove(terminal);
     }
 
     /// The serial of a terminal's next sign-in.
@@ -101,7 +117,7 @@ impl Node {
     /// The session after a sign-in.
     pub(crate) fn signed_in(&self, terminal: TerminalId, key: Arc<SessionKey>) {
         let mut sessions = self.sessions.write();
-        let keys = sessions.entry(terminal).or_default();
+        let Some(keys) = sessions.get_mut(&terminal) else { return };
         keys.serial = key.serial;
         keys.session = Some(Arc::new(Session::renewed(keys.session.as_deref(), key)));
     }
@@ -109,7 +125,9 @@ impl Node {
     /// No session after a sign-off.
     pub(crate) fn signed_off(&self, terminal: TerminalId) {
         let mut sessions = self.sessions.write();
-        sessions.entry(terminal).or_default().session = None;
+        if let Some(keys) = sessions.get_mut(&terminal) {
+            keys.session = None;
+        }
     }
 
     /// A key verified a request: where it is the first one with it, the older keys' time begins
@@ -128,12 +146,13 @@ impl Node {
         }
     }
 
-    /// Takes on the memory that was rebuilt from the journal.
-    pub(crate) fn replace_memory(&self, memory: Memory) {
+    /// Forgets everything, and goes on where the journal really ends: the register knows what led there.
+    pub(crate) fn begin_anew(&self, head: (u64, Hash)) {
         let mut ledger = self.ledger();
-        *ledger = memory.ledger;
-        *self.sessions.write() = memory.sessions;
-        self.journal.reopen(memory.head);
+        *ledger = Ledger::cache();
+        ledger.shipped(head.0);
+        self.sessions.write().clear();
+        self.journal.reopen(head);
     }
 
     /// The journal, to read one record back.
@@ -159,6 +178,6 @@ impl Node {
     /// The stamp of an answer that has no record.
     pub(crate) fn unrecorded_stamp(&self) -> Stamp {
         let number = self.unrecorded.fetch_add(1, Ordering::Relaxed);
-        Stamp { at: self.clock.now(), number: Number::Unrecorded(number) }
+        Stamp { at: self.clock.now(), number: Number::Unrecorded(number), source: Source::Live }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use xingka_core::answer::RequestView;
+use xingka_core::ids::Place;
 use xingka_core::record::{Pending, Recorded};
 use xingka_core::respond::{refuse, respond};
 use xingka_core::session::SessionKey;
@@ -15,6 +16,8 @@ use xingka_wire::frame::Frame;
 use xingka_wire::mti::{Command, Head, Mti};
 use zeroize::Zeroizing;
 
+use crate::home::{PATIENCE, ROUNDS};
+use crate::newcomers::Peer;
 use crate::node::Node;
 
 /// An answer on its way out.
@@ -24,7 +27,7 @@ pub(crate) enum Outgoing {
     /// Waits for its record's commit.
     Recorded { ticket: Ticket, pending: Pending, envelope: Envelope },
     /// The answer of an earlier record, which may not be committed yet itself.
-    Repeat { sequence: u64, ticket: Option<Ticket>, envelope: Envelope },
+    Repeat { place: Place, ticket: Option<Ticket>, envelope: Envelope },
     /// Nothing can be said.
     Nothing,
     /// Nothing more is said to this peer.
@@ -87,18 +90,43 @@ impl Outgoing {
 }
 
 impl Node {
-    /// Appends the answer's frame to `bytes`.
-    pub(crate) async fn respond(&self, outgoing: Outgoing, bytes: &mut Vec<u8>) {
+    /// Appends the answer's frame to `bytes`. Where its record turns out not to stand, the request is decided
+    /// again.
+    pub(crate) async fn respond(&self, outgoing: Outgoing, peer: &Peer, bytes: &mut Vec<u8>) {
+        let mut outgoing = outgoing;
+        for _ in 0..ROUNDS {
+            let Some(envelope) = self.respond_once(outgoing, bytes).await else { return };
+            let arrived = envelope.deadline - self.settings.answer_deadline;
+            outgoing = self.handle(&envelope.frame(), arrived, peer).await;
+            outgoing.ready().await;
+        }
+        // The last round's is given as it is, or not at all.
+        if let Some(envelope) = self.respond_once(outgoing, bytes).await {
+            self.send(&self.malfunction(&envelope), bytes);
+        }
+    }
+
+    /// Gives back what has to be decided again.
+    async fn respond_once(&self, outgoing: Outgoing, bytes: &mut Vec<u8>) -> Option<Envelope> {
         let (recorded, envelope) = match outgoing {
-            Outgoing::Ready(frame) => return self.send(&frame, bytes),
-            Outgoing::Nothing | Outgoing::HangUp => return,
+            Outgoing::Ready(frame) => {
+                self.send(&frame, bytes);
+                return None;
+            }
+            Outgoing::Nothing | Outgoing::HangUp => return None,
             Outgoing::Recorded { ticket, pending, envelope } => {
+                if self.reach.lost(pending.place()).is_some() {
+                    return Some(envelope);
+                }
                 let receipt = ticket.outcome().and_then(Result::ok);
                 (receipt.and_then(|receipt| pending.committed(receipt)), envelope)
             }
-            Outgoing::Repeat { sequence, ticket, envelope } => {
+            Outgoing::Repeat { place, ticket, envelope } => {
+                if place.node() == self.settings.node && self.reach.lost(place).is_some() {
+                    return Some(envelope);
+                }
                 let committed = ticket.is_none_or(|ticket| matches!(ticket.outcome(), Some(Ok(_))));
-                (if committed { self.read_back(sequence).await } else { None }, envelope)
+                (if committed { self.read_back(place).await } else { None }, envelope)
             }
         };
         let in_time = recorded.filter(|_| Instant::now() <= envelope.deadline);
@@ -113,6 +141,7 @@ impl Node {
                 self.send(&self.malfunction(&envelope), bytes);
             }
         }
+        None
     }
 
     fn send(&self, frame: &[u8], bytes: &mut Vec<u8>) {
@@ -131,11 +160,19 @@ impl Node {
         refuse(asked, message.head, Refusal::Malfunction, self.unrecorded_stamp(), key).unwrap_or_default()
     }
 
-    async fn read_back(&self, sequence: u64) -> Option<Recorded> {
-        match self.reader().await.record(sequence).await {
+    async fn read_back(&self, place: Place) -> Option<Recorded> {
+        let found = if place.node() == self.settings.node {
+            self.reader().await.record(place.sequence()).await.map_err(|error| error.to_string())
+        } else {
+            match timeout(PATIENCE, self.register.record(place)).await {
+                Ok(found) => found.map_err(|error| error.to_string()),
+                Err(_) => Err("the register takes too long to answer".to_owned()),
+            }
+        };
+        match found {
             Ok(record) => record.as_ref().map(Recorded::read_back),
             Err(error) => {
-                tracing::error!(sequence, %error, "a repeat's answer can't be read back");
+                tracing::error!(%place, %error, "a repeat's answer can't be read back");
                 None
             }
         }

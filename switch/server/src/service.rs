@@ -13,10 +13,12 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
+use xingka_store::journal::chain::Hash;
 use xingka_store::journal::{Durability, Journal, JournalError, JournalReader};
+use xingka_store::register::{Register, RegisterError};
 use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store, StoreError};
 
@@ -24,9 +26,9 @@ use crate::health::Health;
 use crate::listener::{Door, accept};
 use crate::node::Node;
 use crate::pressure;
-use crate::rebuild::rebuild;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
+use crate::shipper::{send_written, ship};
 use crate::tls::{Acceptor, TlsError};
 
 /// How often the store is asked for changes: a change made anywhere must be in force
@@ -42,6 +44,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
 const WAITING_TO_BE_ACCEPTED: u32 = 4_096;
+
+/// How long a stopping node waits for the register to take in what it has.
+const LAST_SHIPMENT: Duration = Duration::from_secs(3);
 
 /// How often certificates' files are looked at.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -79,6 +84,9 @@ pub enum ServiceError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The register can't be asked.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// The certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -98,10 +106,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Rebuilds the node's memory and begins to answer.
+    /// Sends the register what it doesn't have yet, and begins to answer.
     pub async fn start(
         settings: Settings,
-        store: Store,
+        (store, register): (Store, Arc<dyn Register>),
         master: MasterKey,
         hasher: CardHasher,
     ) -> Result<Self, ServiceError> {
@@ -111,20 +119,20 @@ impl Service {
         let security = SecurityModule::new(master);
         let city = City::load(&store).await?;
         Journal::create(&settings.journal, settings.node).await?;
-        let memory = rebuild(&settings.journal, &city, &security).await?;
-        let journal = Journal::start(
-            &settings.journal,
-            settings.node,
-            memory.head,
-            settings.durability,
-            settings.answer_deadline,
-        )?;
-        let reader = JournalReader::open(&settings.journal).await?;
+        let mut reader = JournalReader::open(&settings.journal).await?;
+        // Along its chain: a node never starts on a record that was tampered with.
+        let head = reader.follow().await?;
+        let shipped = register.shipped(settings.node).await?;
+        let patience = settings.answer_deadline;
+        let journal = Journal::start(&settings.journal, settings.node, head, settings.durability, patience)?;
+        journal.outbox().wait_for_register(register.is_shared());
         let doors = Doors::open(&settings)?;
         if let Durability::Interval(interval) = settings.durability {
             tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
-        let node = Node::new(settings, city, hasher, security, (journal, reader), memory);
+        let node = Node::new(settings, city, hasher, security, (journal, reader), (register, shipped));
+        // What was in flight when the node ended: terminals come home to what it led to.
+        send_written(&node, shipped + 1, head.0).await;
         let (stop, stopping) = watch::channel(false);
         let store = Arc::new(store);
         let newest = Arc::new(AtomicU64::new(newest_anchor(&store, node.settings.node).await?));
@@ -172,6 +180,11 @@ impl Service {
         while accepting.join_next().await.is_some() {}
         node.journal.flush().await;
         anchors.anchor().await?;
+        // What doesn't arrive now is sent at the next start.
+        let (committed, _) = node.journal.standing();
+        if timeout(LAST_SHIPMENT, node.reach.until_shipped(committed)).await.is_err() {
+            tracing::warn!("the register couldn't take in the journal's end; the next start sends it");
+        }
         keeping.shutdown().await;
         tracing::info!("stopped");
         drop(anchors);
@@ -288,6 +301,7 @@ fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> 
         }
     }));
     keeping.spawn(recover(for_recovery));
+    keeping.spawn(ship(node.clone()));
     keeping.spawn(pressure::watch(node.clone()));
     let for_limits = node.clone();
     keeping.spawn(every(FORGET_EVERY, move || {
@@ -306,14 +320,18 @@ async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() 
     }
 }
 
-/// After a commit failed and writing works again: memory is rebuilt from what the journal
-/// really holds, and the node answers again.
+/// After a commit failed and writing works again: what the journal really holds goes to the
+/// register, memory begins anew from there, and the node answers again.
 async fn recover(node: Arc<Node>) {
     loop {
         node.journal.writable_again().await;
-        match rebuild(&node.settings.journal, &node.city, &node.security).await {
-            Ok(memory) => {
-                node.replace_memory(memory);
+        match journal_end(&node.settings.journal).await {
+            Ok(head) => {
+                // The last group may have got there though its commit was said to fail.
+                let (known, _) = node.journal.head();
+                node.journal.outbox().push_written(known + 1, head.0);
+                node.reach.until_shipped(head.0).await;
+                node.begin_anew(head);
                 tracing::info!("the journal can be written again; the node answers");
             }
             Err(error) => {
@@ -322,6 +340,13 @@ async fn recover(node: Arc<Node>) {
             }
         }
     }
+}
+
+async fn journal_end(journal: &Path) -> Result<(u64, Hash), JournalError> {
+    let mut reader = JournalReader::open(journal).await?;
+    let head = reader.follow().await;
+    reader.close().await?;
+    head
 }
 
 async fn newest_anchor(store: &Store, node: u16) -> Result<u64, StoreError> {

@@ -2,6 +2,7 @@
 //!
 //! * [`store`]: the central store, a database; whatever more than one process may see.
 //! * [`journal`]: a node's record of what it answered.
+//! * [`register`]: which records stand, the same for all nodes.
 //! * [`city_folder`]: the CSV files an office hands over, in and out.
 //! * [`city`]: all of it in memory, for a node that answers swipes without asking a database.
 //! * [`card_table`]: the part of that which is large.
@@ -13,6 +14,7 @@
 
 pub mod store;
 pub mod journal;
+pub mod register;
 pub mod city_folder;
 pub mod city;
 pub mod card_table;
@@ -20,6 +22,7 @@ pub mod vault;
 pub mod identifiers;
 
 mod benefit_text;
+mod sql;
 
 pub use city::{City, CityTerminal};
 pub use store::{Store, StoreError};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::books::{Entry, GivenBack, Money, Sale};
-use super::{Ledger, REVERSAL_MTI, REVERSIBLE_MTIS, VOID_MTI};
+use super::{Ledger, Pending, REVERSAL_MTI, REVERSIBLE_MTIS, VOID_MTI};
 use crate::capsule::{
     Asked, Effects, GiveBack, GiveBackAsk, GiveBackKind, Offline, Record, RequestKey, Reversal, Settlement, Swipe,
     UploadEnd, Uploaded,
@@ -23,9 +23,11 @@ impl Ledger {
         self.newest = place.sequence();
         let change = self.apply_to_books(place, record);
         self.tallies.change(&change);
-        if self.cache && !change.is_none() {
-            self.pending.push_back((place.sequence(), change));
-        }
+        let key = record.asked().map(|asked| asked.key).filter(|_| self.cache && !change.is_none());
+        self.pending.extend(key.map(|key| {
+            let uses = matches!(record, Record::Swipe(_) | Record::Offline(_));
+            Pending { place, key, change, uses }
+        }));
     }
 
     /// Takes a record into the terminals' books; says what it changes in tallies.

@@ -106,14 +106,21 @@ impl Ledger {
     /// Puts in what a holder has used and what budgets have spent, as the register had it when it had
     /// taken in this node's records through `through`. Not taken, and to be asked for again, where that
     /// is longer ago than what is remembered here.
-    pub fn put_counts(&mut self, holder: HolderNo, tallies: Vec<Tally>, spent: &[(BenefitId, Fen)], through: u64) -> bool {
+    pub fn put_counts(
+        &mut self,
+        holder: HolderNo,
+        tallies: Vec<Tally>,
+        spent: &[(BenefitId, Fen)],
+        through: u64,
+    ) -> bool {
         if through < self.shipped {
             return false;
         }
         let mut fresh = Tallies::cache();
         fresh.put_uses(holder, tallies);
         spent.iter().for_each(|(benefit, spent)| fresh.put_spent(*benefit, *spent));
-        self.pending.iter().filter(|(sequence, _)| *sequence > through).for_each(|(_, change)| fresh.change(change));
+        let newer = self.pending.iter().filter(|pending| pending.place.sequence() > through);
+        newer.for_each(|pending| fresh.change(&pending.change));
         self.tallies.take_from(fresh);
         true
     }
@@ -122,7 +129,7 @@ impl Ledger {
     /// may be forgotten.
     pub fn shipped(&mut self, through: u64) {
         self.shipped = self.shipped.max(through);
-        while self.pending.front().is_some_and(|(sequence, _)| *sequence <= through) {
+        while self.pending.front().is_some_and(|pending| pending.place.sequence() <= through) {
             self.pending.pop_front();
         }
         while self.old.len() > OLD_BATCHES_KEPT {
@@ -147,7 +154,7 @@ impl Ledger {
 
     /// Takes out a swipe whose record doesn't hold.
     pub fn withdraw(&mut self, key: &RequestKey, place: Place) {
-        self.pending.retain(|(sequence, _)| *sequence != place.sequence());
+        self.pending.retain(|pending| pending.place != place);
         let Some(batch) = self.books.get_mut(&key.terminal).and_then(|book| book.known_batch_mut(key)) else {
             return;
         };
@@ -156,10 +163,9 @@ impl Ledger {
         }
     }
 
-    /// Forgets what isn't certain while other nodes use benefits too: a holder's uses and budgets are asked
-    /// for anew by each request that needs them.
-    pub fn forget_counts(&mut self, holder: HolderNo, limited: &[BenefitId]) {
-        self.tallies.forget(holder, limited);
+    /// Swipes that used something up, and that the register hasn't taken in.
+    pub fn unconfirmed(&self) -> Vec<(RequestKey, Place)> {
+        self.pending.iter().filter(|pending| pending.uses).map(|pending| (pending.key, pending.place)).collect()
     }
 
     /// The sequence of the record applied last.
@@ -167,4 +173,3 @@ impl Ledger {
         self.newest
     }
 }
-

@@ -70,14 +70,24 @@ pub struct Ledger {
     cache: bool,
     /// The sequence of the record last applied.
     newest: u64,
-    /// What records changed in tallies that the register hasn't taken in yet.
-    pending: VecDeque<(u64, Change)>,
+    /// What records that the register hasn't taken in yet changed in tallies.
+    pending: VecDeque<Pending>,
     /// The register has taken in the records through here.
     shipped: u64,
     /// Batches other than the open ones, in the order in which they came to be.
     old: VecDeque<BatchId>,
     /// The batch that is being put in: its records change no other.
     putting_in: Option<BatchId>,
+}
+
+/// What a record changed in tallies.
+#[derive(Debug)]
+struct Pending {
+    place: Place,
+    key: RequestKey,
+    change: Change,
+    /// Whether it is a swipe that may have used the last there was.
+    uses: bool,
 }
 
 /// A terminal's batch.
@@ -107,6 +117,13 @@ impl Ledger {
     /// What is used up of `limited`, by ascending id, as a decision of `today` must know it.
     pub fn counts(&self, holder: HolderNo, limited: &[BenefitId], today: Date) -> Counts {
         self.tallies.counts(holder, limited, today)
+    }
+
+    /// Whether a batch is here.
+    pub fn has_batch(&self, id: &BatchId) -> bool {
+        let (terminal, merchant, batch) = *id;
+        let key = RequestKey { merchant, terminal, batch, stan: 0, mti: 0 };
+        !self.cache || self.missing(&key).is_none()
     }
 
     /// What a reversal would undo: the originals' places, and what that gives back.
@@ -211,4 +228,3 @@ impl Ledger {
         sale.voided_by.and_then(|stan| batch.entries.get(&(stan, VOID_MTI))).is_some_and(Entry::is_uploaded)
     }
 }
-

@@ -14,6 +14,7 @@ use xingka_core::record::Receipt;
 use super::JournalError;
 use super::chain::{Group, Hash};
 use super::commit::Committer;
+use super::outbox::Outbox;
 use super::sqlite::JournalFile;
 
 /// Records that may wait for their commit. Past this the node refuses work instead of
@@ -68,6 +69,7 @@ pub(super) struct Shared {
     pub(super) writable: Notify,
     pub(super) closing: AtomicBool,
     pub(super) durability: Durability,
+    pub(super) outbox: Outbox,
     pub(super) patience: Duration,
     pub(super) commits: AtomicU64,
     /// Bytes written to the log since it was last copied into the main file.
@@ -100,7 +102,7 @@ pub(super) enum State {
 }
 
 /// Those who wait for one commit: woken together, once.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     outcome: OnceLock<Result<Receipt, NotCommitted>>,
     done: Notify,
@@ -163,6 +165,7 @@ impl Journal {
             writable: Notify::new(),
             closing: AtomicBool::new(false),
             durability,
+            outbox: Outbox::default(),
             patience,
             commits: AtomicU64::new(0),
             uncopied: AtomicU64::new(0),
@@ -201,6 +204,11 @@ impl Journal {
     /// Takes records again, after `head`, where the journal was found to end.
     pub fn reopen(&self, head: (u64, Hash)) {
         *self.shared.tail() = Tail::after(head);
+    }
+
+    /// Groups that were committed and not yet taken to where they have to be as well.
+    pub fn outbox(&self) -> &Outbox {
+        &self.shared.outbox
     }
 
     /// The last committed record and the chain's hash there.
@@ -280,9 +288,11 @@ impl Appender<'_> {
         }
     }
 
-    /// Tells when an earlier record is durable; `None` where it already is.
+    /// Tells when an earlier record is durable, and in the register where it has to be; `None` where it
+    /// already is.
     pub fn ticket(&self, sequence: u64) -> Option<Ticket> {
-        let batch = self.tail.batch_of(sequence)?.clone();
+        let batch = self.tail.batch_of(sequence).cloned();
+        let batch = batch.or_else(|| self.shared.outbox.waiting_for(sequence))?;
         Some(Ticket { batch, at_once: None })
     }
 

@@ -122,10 +122,12 @@ impl Committer {
                 if written > CHECKPOINT_BYTES {
                     self.shared.checkpoint.notify_one();
                 }
-                // Woken from a task of their own runtime, hundreds of waiters go onto its run queue
-                // in one go; woken from this thread, each would be handed over under a lock.
-                let (batch, receipt) = (batch.clone(), Receipt::durable_through(group.last_sequence));
-                self.waiting_on.spawn(async move { batch.settle(Ok(receipt)) });
+                let receipt = Receipt::durable_through(group.last_sequence);
+                if let Some(batch) = self.shared.outbox.push(group, hash, batch.clone()) {
+                    // Woken from a task of their own runtime, hundreds of waiters go onto its run queue
+                    // in one go; woken from this thread, each would be handed over under a lock.
+                    self.waiting_on.spawn(async move { batch.settle(Ok(receipt)) });
+                }
             }
             Err(error) => {
                 tracing::error!(path = %self.path.display(), %error, "a journal commit failed; nothing is approved until writing works again");

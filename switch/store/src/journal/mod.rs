@@ -16,6 +16,7 @@
 
 mod append;
 mod commit;
+mod outbox;
 mod read;
 mod sqlite;
 
@@ -23,6 +24,7 @@ pub mod anchor;
 pub mod chain;
 
 pub use append::{Appender, Durability, Journal, NotAppended, Ticket};
+pub use outbox::{Outbox, Sent};
 pub use read::{JournalReader, Stored, Verified};
 
 use std::path::PathBuf;

@@ -142,6 +142,27 @@ impl JournalReader {
         }
     }
 
+    /// Groups from a record's on, with the chain's hashes: some of them, in their order.
+    pub async fn groups(&mut self, from: u64) -> Result<Vec<(Group, Hash)>, JournalError> {
+        let groups = self.file.groups_from(from, GROUPS_AT_ONCE).await?;
+        // Where nothing follows, the query's answer is the last group there is.
+        Ok(groups.into_iter().filter(|(group, _)| group.last_sequence >= from).collect())
+    }
+
+    /// Follows the whole chain without a look into its records, and gives its head.
+    pub async fn follow(&mut self) -> Result<(u64, Hash), JournalError> {
+        let mut follower = Follower::new(self.node);
+        loop {
+            let groups = self.groups_after(&follower).await?;
+            if groups.is_empty() {
+                return Ok(follower.head());
+            }
+            for (group, hash) in &groups {
+                follower.follow(group, *hash).map_err(|fault| self.broken(fault))?;
+            }
+        }
+    }
+
     async fn groups_after(&mut self, follower: &Follower) -> Result<Vec<(Group, Hash)>, JournalError> {
         let (last, _) = follower.head();
         let groups = self.file.groups_from(last + 1, GROUPS_AT_ONCE).await?;

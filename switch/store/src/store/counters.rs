@@ -4,6 +4,10 @@ use xingka_core::ids::TerminalId;
 
 use super::error::Doing as _;
 use super::{Change, Store, StoreError};
+use crate::sql::Query;
+
+/// A decision's id has twelve bits for its node.
+const LAST_NODE: u16 = 4_095;
 
 /// Rows in each table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +44,16 @@ impl Store {
         let last = query.bind(terminal.to_string()).bind(i64::from(count)).fetch_one(&self.writer).await;
         let last = last.doing("counting a terminal's trace numbers")?;
         Ok(u32::try_from((last - i64::from(count)).rem_euclid(999_999)).unwrap_or(0) + 1)
+    }
+
+    /// The number of a node that is new to this store; it is nobody else's, and never was.
+    pub async fn new_node(&self) -> Result<u16, StoreError> {
+        let mut tx = self.begin_write().await?;
+        let query = Query::new("UPDATE counters SET value = value + 1 WHERE name = 'node' RETURNING value");
+        let number: Option<i64> = query.first(&mut tx).await.doing("numbering a node")?;
+        tx.commit().await.doing("numbering a node")?;
+        let number = number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number <= LAST_NODE);
+        number.ok_or(StoreError::NodesFull)
     }
 
     /// How many rows each table has.

@@ -69,6 +69,9 @@ pub enum StoreError {
         /// Which key, as the configuration names it.
         key: &'static str,
     },
+    /// All numbers for nodes are given.
+    #[error("all numbers for nodes have been given: one store has had 4,095 of them, each with a journal of its own")]
+    NodesFull,
     /// All numbers are given.
     #[error("all numbers for holders have been given: one store holds at most 4,294,967,295 of them")]
     HoldersFull,

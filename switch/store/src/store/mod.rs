@@ -27,6 +27,8 @@ mod anchors;
 pub use counters::Counts;
 pub use error::StoreError;
 
+pub(crate) use error::Doing;
+
 pub(crate) use change::{Change, revision};
 pub(crate) use people::{
     CardRow, HOLDER_NUMBERS, HolderRow, count_cards, each_card, each_holder, export_cards, export_holders,
@@ -40,7 +42,7 @@ use upsert::Upsert;
 
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use error::Doing as _;
+use crate::sql::Tx;
 
 /// The database this build speaks to.
 pub(crate) type Db = Sqlite;
@@ -60,6 +62,22 @@ impl Store {
     /// take `REPEATABLE READ`.)
     pub(crate) async fn read(&self) -> Result<Reader, StoreError> {
         self.readers.begin().await.doing("beginning to read")
+    }
+
+    /// Begins to write; others who do wait until it is over.
+    pub(crate) async fn begin_write(&self) -> Result<Tx, StoreError> {
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        Ok(Tx::Sqlite(begun.doing("waiting for the store to be free for writing")?))
+    }
+
+    /// Begins to read, from one snapshot.
+    pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::Sqlite(self.readers.begin().await.doing("beginning to read")?))
+    }
+
+    /// Whether several nodes may use it.
+    pub fn is_shared(&self) -> bool {
+        false
     }
 
     /// Closes all connections, and waits until they are.
