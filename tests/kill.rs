@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -47,15 +48,15 @@ const TILLS: usize = 6;
 
 /// Six terminals swipe without pause; after so many answers in all, the switch is killed.
 fn swipe_until_killed(serving: Serving, next_stans: &mut [u32; TILLS], answers: u64) -> Vec<Vec<Exchange>> {
-    let (address, seen) = (serving.address, AtomicU64::new(0));
+    let (address, seen, all_signed_in) = (serving.address, AtomicU64::new(0), Barrier::new(TILLS));
     std::thread::scope(|scope| {
         let tills: Vec<_> = next_stans
             .iter_mut()
             .enumerate()
             .map(|(index, next_stan)| {
                 scope.spawn({
-                    let seen = &seen;
-                    move || swipe(address, index, next_stan, seen)
+                    let shared = (&seen, &all_signed_in);
+                    move || swipe(address, index, next_stan, shared)
                 })
             })
             .collect();
@@ -68,9 +69,15 @@ fn swipe_until_killed(serving: Serving, next_stans: &mut [u32; TILLS], answers: 
     })
 }
 
-fn swipe(address: SocketAddr, index: usize, next_stan: &mut u32, seen: &AtomicU64) -> Vec<Exchange> {
+fn swipe(
+    address: SocketAddr,
+    index: usize,
+    next_stan: &mut u32,
+    (seen, all_signed_in): (&AtomicU64, &Barrier),
+) -> Vec<Exchange> {
     let mut till = Till::signed_in(address, index);
     till.terminal.set_next_stan(*next_stan);
+    all_signed_in.wait();
     let mut exchanges = Vec::new();
     loop {
         let (sent, frame) = till.purchase(&pan(5 - (*next_stan % 6) as u8), 1_000 + u64::from(*next_stan));

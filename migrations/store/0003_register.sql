@@ -56,9 +56,9 @@ CREATE TABLE records (
     record BYTEA NOT NULL,
     PRIMARY KEY (node, sequence)
 );
--- One request has one answer.
+-- One request has one answer; only reversals may come again with other content, and add nothing.
 CREATE UNIQUE INDEX records_by_request ON records (merchant_id, batch, stan, terminal_id, mti)
-    WHERE standing = 1 AND mti <> 800;
+    WHERE standing = 1 AND mti NOT IN (400, 800);
 CREATE INDEX records_by_terminal ON records (terminal_id, batch, stay, sequence);
 CREATE INDEX records_by_holder ON records (holder_no, at_ms) WHERE holder_no IS NOT NULL;
 CREATE INDEX records_by_purchase ON records (of_terminal, of_batch) WHERE of_terminal IS NOT NULL;

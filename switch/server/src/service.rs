@@ -28,7 +28,7 @@ use crate::node::Node;
 use crate::pressure;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
-use crate::shipper::{send_written, ship};
+use crate::shipper::{send_left_over, ship};
 use crate::tls::{Acceptor, TlsError};
 
 /// How often the store is asked for changes: a change made anywhere must be in force
@@ -132,7 +132,7 @@ impl Service {
         }
         let node = Node::new(settings, city, hasher, security, (journal, reader), (register, shipped));
         // What was in flight when the node ended: terminals come home to what it led to.
-        send_written(&node, shipped + 1, head.0).await;
+        send_left_over(&node, shipped + 1, head.0).await?;
         let (stop, stopping) = watch::channel(false);
         let store = Arc::new(store);
         let newest = Arc::new(AtomicU64::new(newest_anchor(&store, node.settings.node).await?));

@@ -7,11 +7,12 @@ use tokio::time::{sleep, timeout};
 use xingka_core::ids::Place;
 use xingka_core::register::Taken;
 use xingka_store::journal::chain::{Group, Hash};
-use xingka_store::journal::{JournalReader, Sent};
+use xingka_store::journal::{JournalError, JournalReader, Sent};
 use xingka_store::register::RegisterError;
 
 use crate::home::PATIENCE;
 use crate::node::Node;
+use crate::service::ServiceError;
 
 /// Records sent in one go.
 const MAX_RECORDS: u64 = 2_000;
@@ -62,7 +63,7 @@ fn gather(sent: Vec<Sent>) -> Vec<Lot> {
 }
 
 /// Sends what has to be read back from the journal's file.
-pub(crate) async fn send_written(node: &Node, first: u64, last: u64) {
+async fn send_written(node: &Node, first: u64, last: u64) {
     let mut next = first;
     while next <= last {
         match read_back(node, next).await {
@@ -79,7 +80,20 @@ pub(crate) async fn send_written(node: &Node, first: u64, last: u64) {
     }
 }
 
-async fn read_back(node: &Node, from: u64) -> Result<Vec<(Group, Hash)>, xingka_store::journal::JournalError> {
+/// Sends what a former run of this node left unsent; unlike later, nobody waits, and what is wrong is said.
+pub(crate) async fn send_left_over(node: &Node, first: u64, last: u64) -> Result<(), ServiceError> {
+    let mut next = first;
+    while next <= last {
+        let groups = read_back(node, next).await?;
+        let Some((end, _)) = groups.last() else { break };
+        next = end.last_sequence + 1;
+        let taken = node.register.take_in(node.settings.node, &groups).await?;
+        taken_in(node, &groups, &taken);
+    }
+    Ok(())
+}
+
+async fn read_back(node: &Node, from: u64) -> Result<Vec<(Group, Hash)>, JournalError> {
     let mut reader = JournalReader::open(&node.settings.journal).await?;
     let groups = reader.groups(from).await;
     reader.close().await?;

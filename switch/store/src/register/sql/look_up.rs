@@ -103,7 +103,7 @@ async fn standing(tx: &mut Tx, requests: &BTreeSet<RequestKey>) -> Result<BTreeM
     let mut standing = BTreeMap::new();
     for piece in pieces(&keys) {
         let query = Query::new(format!(
-            "SELECT {RECORD_COLUMNS} FROM records WHERE standing = {STANDS} AND mti <> 800 AND ({KEY_COLUMNS}) IN (VALUES "
+            "SELECT {RECORD_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         let rows: Vec<RecordRow> = query.all(tx).await.doing("looking up standing records")?;
@@ -123,7 +123,7 @@ async fn forget_voids_of_nothing(tx: &mut Tx, standing: &mut BTreeMap<RequestKey
     let mut undone = BTreeSet::new();
     for piece in pieces(&voided) {
         let query = Query::new(format!(
-            "SELECT {KEY_COLUMNS} FROM records WHERE standing = {STANDS} AND mti <> 800 AND undone = 1 AND ({KEY_COLUMNS}) IN (VALUES "
+            "SELECT {KEY_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND undone = 1 AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         let rows: Vec<KeyRow> = query.all(tx).await.doing("looking up voided purchases")?;

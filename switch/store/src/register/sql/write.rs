@@ -157,7 +157,7 @@ async fn write_uses(tx: &mut Tx, uses: &[(HolderNo, Tally)]) -> Result<(), Store
 async fn undo(tx: &mut Tx, requests: &[RequestKey]) -> Result<(), StoreError> {
     for piece in pieces(requests) {
         let query = Query::new(format!(
-            "UPDATE records SET undone = 1 WHERE standing = {STANDS} AND mti <> 800 AND ({KEY_COLUMNS}) IN (VALUES "
+            "UPDATE records SET undone = 1 WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         query.execute(tx).await.doing("undoing records")?;
