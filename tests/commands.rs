@@ -38,7 +38,7 @@ fn a_wrong_configuration_key_is_named_with_the_nearest_right_one() {
         ("data_dri = \"x\"\n", "there is no key `data_dri`; the nearest one is `data_dir`"),
         ("[swich]\nlisten = \"127.0.0.1:0\"\n", "the nearest one is `switch.listen`"),
         ("[redis]\nurl = \"redis://127.0.0.1:6379\"\n", "`redis.url` needs a part that this version doesn't have yet"),
-        ("[store]\nurl = \"postgres://localhost/x\"\n", "doesn't have yet: PostgreSQL"),
+        ("[store]\nurl = \"mysql://root:secret@localhost/x\"\n", "is \"mysql\", but must be sqlite:PATH"),
         ("[[bank]]\nid = \"rcc\"\n", "`bank` needs a part that this version doesn't have yet"),
         ("[switch]\nlisten = \"nowhere\"\n", "`switch.listen` is \"nowhere\""),
         ("[switch]\nanswer_deadline_ms = 0\n", "`switch.answer_deadline_ms`"),

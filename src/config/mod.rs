@@ -354,9 +354,12 @@ fn store_url(url: Option<&str>, folder: &Path, data_dir: &Path) -> Result<String
         return Ok(format!("sqlite:{}", data_dir.join("xingka.db").display()));
     };
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        bail!("the key `store.url` needs a part that this version doesn't have yet: PostgreSQL");
+        return Ok(url.to_owned());
     }
-    let path = url.strip_prefix("sqlite:").ok_or_else(|| bad("store.url", url, "sqlite:PATH"))?;
+    // Never the whole of it: a password may be in it.
+    let scheme = url.split(':').next().unwrap_or_default();
+    let wanted = "sqlite:PATH or postgres://USER@HOST:PORT/DATABASE";
+    let path = url.strip_prefix("sqlite:").ok_or_else(|| bad("store.url", scheme, wanted))?;
     Ok(format!("sqlite:{}", folder.join(path.trim_start_matches("//")).display()))
 }
 

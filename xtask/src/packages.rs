@@ -5,9 +5,12 @@ use std::process::Command;
 
 use crate::run;
 
-/// A program of a package.
-const NEEDED: [(&str, &str, &str); 1] =
-    [("softhsm2-util", "softhsm2", "SoftHSM2, against which the PKCS#11 token is tested")];
+/// A program, its package, and what it is.
+const NEEDED: [(&str, &str, &str); 3] = [
+    ("softhsm2-util", "softhsm2", "SoftHSM2, against which the PKCS#11 token is tested"),
+    ("initdb", "postgresql", "PostgreSQL, where several nodes keep what they share"),
+    ("redis-server", "redis-server", "Redis, by which nodes tell each other of changes"),
+];
 
 /// Installs what is missing.
 pub fn install() -> Result<(), String> {
@@ -23,7 +26,10 @@ pub fn install() -> Result<(), String> {
 
 fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    // Debian's PostgreSQL keeps its servers out of PATH.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let servers = versions.map(|version| version.path().join("bin"));
+    std::env::split_paths(&path).chain(servers).any(|folder| folder.join(program).is_file())
 }
 
 fn install_one(package: &str) -> Result<(), String> {

@@ -8,13 +8,19 @@ use xingka_core::ids::{MerchantId, PanKey, RuleBookVersion};
 use xingka_core::pan::CardHasher;
 use xingka_store::City;
 
+on_both!(
+    everything_in_the_store_is_in_the_city,
+    a_change_through_another_store_is_seen,
+    a_city_that_outgrows_its_table_loses_nothing,
+    nothing_is_missed_while_others_write,
+);
+
 fn merchant() -> MerchantId {
     "999520158120000".parse().unwrap()
 }
 
-#[tokio::test]
-async fn everything_in_the_store_is_in_the_city() {
-    let deployment = Deployment::filled().await;
+async fn everything_in_the_store_is_in_the_city(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let city = deployment.city().await;
     let card = city.card(&deployment.card_hash.key_of(b"6299990000000000012")).unwrap();
     assert_eq!((card.status, card.expires.to_string()), (CardStatus::Active, "2031-12".to_owned()));
@@ -30,9 +36,8 @@ async fn everything_in_the_store_is_in_the_city() {
     assert!(city.card(&PanKey([0; 32])).is_none() && city.terminal(&"T0000009".parse().unwrap()).is_none());
 }
 
-#[tokio::test]
-async fn a_change_through_another_store_is_seen() {
-    let deployment = Deployment::filled().await;
+async fn a_change_through_another_store_is_seen(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let city = deployment.city().await;
     let other = deployment.open_again().await;
     let dir = deployment.path("changed");
@@ -60,9 +65,8 @@ async fn a_change_through_another_store_is_seen() {
     assert_eq!(city.catch_up(&deployment.store).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn a_city_that_outgrows_its_table_loses_nothing() {
-    let deployment = Deployment::new().await;
+async fn a_city_that_outgrows_its_table_loses_nothing(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let city = deployment.city().await;
     assert_eq!(city.counts().cards, 0);
     for (from, to) in [(0, 10), (10, 5_000), (5_000, 5_100), (5_100, 12_000)] {
@@ -90,9 +94,8 @@ fn key(n: usize) -> PanKey {
 }
 
 /// Writers in two stores, one reader catching up meanwhile: nothing committed is missed.
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_missed_while_others_write() {
-    let deployment = Deployment::new().await;
+async fn nothing_is_missed_while_others_write(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     deployment.import_file("holders.csv", HOLDERS).await;
     let city = deployment.city().await;
     let other = deployment.open_again().await;

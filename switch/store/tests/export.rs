@@ -7,9 +7,15 @@ use std::fs;
 use support::*;
 use xingka_store::city_folder::export;
 
-#[tokio::test]
-async fn an_export_changes_nothing_here_and_makes_the_same_city_elsewhere() {
-    let here = Deployment::new().await;
+on_both!(
+    an_export_changes_nothing_here_and_makes_the_same_city_elsewhere,
+    texts_come_out_exactly_as_they_went_in,
+    no_number_and_no_key_comes_out,
+    files_are_replaced_whole_and_nothing_is_left_over,
+);
+
+async fn an_export_changes_nothing_here_and_makes_the_same_city_elsewhere(engine: Engine) {
+    let here = Deployment::on(engine).await;
     here.import(&sample_city()).await.unwrap();
     let dir = here.path("export");
     let report = export(&here.store, &dir).await.unwrap();
@@ -19,15 +25,14 @@ async fn an_export_changes_nothing_here_and_makes_the_same_city_elsewhere() {
     for file in here.import(&dir).await.unwrap().files {
         assert_eq!((file.loaded, file.unchanged, file.rejected), (0, file.read, 0), "{}", file.file);
     }
-    let elsewhere = Deployment::new().await;
+    let elsewhere = Deployment::on(engine).await;
     elsewhere.import(&dir).await.unwrap();
     assert_eq!(elsewhere.exported().await, here.exported().await);
     assert_eq!(elsewhere.store.terminals().await.unwrap(), here.store.terminals().await.unwrap());
 }
 
-#[tokio::test]
-async fn texts_come_out_exactly_as_they_went_in() {
-    let deployment = Deployment::new().await;
+async fn texts_come_out_exactly_as_they_went_in(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let holders = "holder_id,category,star,status,name,id_no\n\
         =1+1,farmer,0,active,\"a \"\"quoted\"\", name\",\n@H,enterprise,1,withdrawn, -空格 ,no code\n";
     let merchants = MERCHANTS.replace("诚信一号店", "\"+店,\"\"一\"\"\"").replace("520181", "");
@@ -36,9 +41,8 @@ async fn texts_come_out_exactly_as_they_went_in() {
     assert_eq!((&exported[0].1, &exported[1].1), (&holders.to_owned(), &merchants));
 }
 
-#[tokio::test]
-async fn no_number_and_no_key_comes_out() {
-    let deployment = Deployment::filled().await;
+async fn no_number_and_no_key_comes_out(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let exported = deployment.exported().await;
     for (name, text) in &exported {
         assert!(!text.contains("6299990000000000012") && !text.to_lowercase().contains("b4dd30d6"), "{name}");
@@ -48,9 +52,8 @@ async fn no_number_and_no_key_comes_out() {
     assert!(cards.ends_with(",629999,0012,H1,active,2031-12\n"));
 }
 
-#[tokio::test]
-async fn files_are_replaced_whole_and_nothing_is_left_over() {
-    let deployment = Deployment::filled().await;
+async fn files_are_replaced_whole_and_nothing_is_left_over(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let dir = deployment.path("export");
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("cards.csv"), "old").unwrap();

@@ -11,9 +11,22 @@ use xingka_store::StoreError;
 use xingka_store::city_folder::{ImportError, ImportKeys, Phase, import};
 use xingka_store::vault::MasterKey;
 
-#[tokio::test]
-async fn the_sample_city_is_loaded_and_a_second_time_nothing_changes() {
-    let deployment = Deployment::new().await;
+on_both!(
+    the_sample_city_is_loaded_and_a_second_time_nothing_changes,
+    three_encodings_give_the_same_city,
+    one_bad_row_keeps_its_file_out_and_no_other,
+    a_later_import_removes_what_a_former_one_rejected,
+    columns_stand_in_any_order,
+    a_credit_code_that_fails_is_loaded_and_flagged,
+    a_change_loads_only_what_changed,
+    the_same_terminal_key_again_changes_nothing_and_opens,
+    folders_that_are_none,
+    other_keys_than_the_stores_are_refused,
+    progress_is_told_for_each_file,
+);
+
+async fn the_sample_city_is_loaded_and_a_second_time_nothing_changes(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let first = deployment.import(&sample_city()).await.unwrap();
     let expected =
         [("holders.csv", 300), ("merchants.csv", 10), ("cards.csv", 375), ("terminals.csv", 20), ("benefits.csv", 90)];
@@ -31,22 +44,20 @@ async fn the_sample_city_is_loaded_and_a_second_time_nothing_changes() {
     assert_eq!(city.catch_up(&deployment.store).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn three_encodings_give_the_same_city() {
-    let utf8 = Deployment::filled().await;
+async fn three_encodings_give_the_same_city(engine: Engine) {
+    let utf8 = Deployment::filled_on(engine).await;
     let gb = CITY.map(|(name, text)| (name, GB18030.encode(text).0.into_owned()));
     let marked = CITY.map(|(name, text)| (name, [b"\xEF\xBB\xBF", text.as_bytes()].concat()));
     let dos = CITY.map(|(name, text)| (name, text.replace('\n', "\r\n").into_bytes()));
     for files in [gb, marked, dos] {
-        let other = Deployment::new().await;
+        let other = Deployment::on(engine).await;
         other.import_files(&files).await.unwrap();
         assert_eq!(other.exported().await, utf8.exported().await);
     }
 }
 
-#[tokio::test]
-async fn one_bad_row_keeps_its_file_out_and_no_other() {
-    let deployment = Deployment::new().await;
+async fn one_bad_row_keeps_its_file_out_and_no_other(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let holders = "holder_id,category,star,status\nH1,farmer,5,active\nH2,farmer,6,active\n\nH3,peasant,5,gone\n";
     let report = deployment.import_files(&[("holders.csv", holders), ("merchants.csv", MERCHANTS)]).await.unwrap();
     let [bad, good] = &report.files[..] else { panic!("{report:?}") };
@@ -63,9 +74,8 @@ async fn one_bad_row_keeps_its_file_out_and_no_other() {
     );
 }
 
-#[tokio::test]
-async fn a_later_import_removes_what_a_former_one_rejected() {
-    let deployment = Deployment::new().await;
+async fn a_later_import_removes_what_a_former_one_rejected(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let bad = deployment.import_file("holders.csv", "holder_id\nH1\n").await;
     let rejects = bad.reject_file.unwrap();
     assert!(rejects.starts_with(deployment.rejects()) && rejects.exists());
@@ -73,27 +83,24 @@ async fn a_later_import_removes_what_a_former_one_rejected() {
     assert!(!rejects.exists());
 }
 
-#[tokio::test]
-async fn columns_stand_in_any_order() {
-    let deployment = Deployment::new().await;
+async fn columns_stand_in_any_order(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let holders = "status,id_no,star,name,holder_id,category\nactive,11010519491231002x,5,张三,H1,farmer\n";
     assert_eq!(counts(&deployment.import_file("holders.csv", holders).await), (1, 1, 0, 0));
     let exported = &deployment.exported().await[0].1;
     assert_eq!(exported, "holder_id,category,star,status,name,id_no\nH1,farmer,5,active,张三,11010519491231002X\n");
 }
 
-#[tokio::test]
-async fn a_credit_code_that_fails_is_loaded_and_flagged() {
-    let deployment = Deployment::new().await;
+async fn a_credit_code_that_fails_is_loaded_and_flagged(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let holders = "holder_id,category,star,status,id_no\n\
         H1,enterprise,5,active,91350100M000100Y43\nH2,enterprise,5,active,91350100M000100Y44\nH3,enterprise,5,active,\n";
     let report = deployment.import_file("holders.csv", holders).await;
     assert_eq!((counts(&report), report.flagged), ((3, 3, 0, 0), 1));
 }
 
-#[tokio::test]
-async fn a_change_loads_only_what_changed() {
-    let deployment = Deployment::filled().await;
+async fn a_change_loads_only_what_changed(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let number = deployment.store.holder_no("H2").await.unwrap();
     let holders = HOLDERS.replace("H1,farmer,5", "H1,farmer,4") + "H9,staff,1,active\n";
     assert_eq!(counts(&deployment.import_file("holders.csv", holders).await), (3, 2, 1, 0));
@@ -104,9 +111,8 @@ async fn a_change_loads_only_what_changed() {
     assert_eq!(deployment.store.counts().await.unwrap().holders, 3);
 }
 
-#[tokio::test]
-async fn the_same_terminal_key_again_changes_nothing_and_opens() {
-    let deployment = Deployment::filled().await;
+async fn the_same_terminal_key_again_changes_nothing_and_opens(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     assert_eq!(counts(&deployment.import_file("terminals.csv", TERMINALS).await), (1, 0, 1, 0));
     let other = TERMINALS.replace("B4DD", "B4DE");
     assert_eq!(counts(&deployment.import_file("terminals.csv", other).await), (1, 1, 0, 0));
@@ -115,9 +121,8 @@ async fn the_same_terminal_key_again_changes_nothing_and_opens() {
     assert_eq!(tmk[..3], [0xB4, 0xDE, 0x30]);
 }
 
-#[tokio::test]
-async fn folders_that_are_none() {
-    let deployment = Deployment::new().await;
+async fn folders_that_are_none(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let empty = tempfile::tempdir().unwrap();
     let error = deployment.import(empty.path()).await.unwrap_err();
     assert!(matches!(error, ImportError::Nothing { .. }), "{error}");
@@ -125,9 +130,8 @@ async fn folders_that_are_none() {
     assert!(matches!(error, ImportError::NoFolder { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn other_keys_than_the_stores_are_refused() {
-    let deployment = Deployment::filled().await;
+async fn other_keys_than_the_stores_are_refused(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let (master, card_hash) = (MasterKey::new([9; 32]), CardHasher::new(&[9; 32]));
     for keys in [
         ImportKeys { master: &master, card_hash: &deployment.card_hash },
@@ -140,9 +144,8 @@ async fn other_keys_than_the_stores_are_refused() {
     deployment.store.check_keys(&deployment.master, &deployment.card_hash).await.unwrap();
 }
 
-#[tokio::test]
-async fn progress_is_told_for_each_file() {
-    let deployment = Deployment::new().await;
+async fn progress_is_told_for_each_file(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let keys = ImportKeys { master: &deployment.master, card_hash: &deployment.card_hash };
     let mut last = Vec::new();
     let mut note = |progress: xingka_store::city_folder::Progress| {

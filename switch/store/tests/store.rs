@@ -9,10 +9,17 @@ use xingka_core::ids::RuleBookVersion;
 use xingka_store::journal::anchor::Anchor;
 use xingka_store::journal::chain::Hash;
 use xingka_store::{Store, StoreError};
+use xingka_testbed::Postgres;
 
-#[tokio::test]
-async fn every_rule_book_can_be_read_back() {
-    let deployment = Deployment::filled().await;
+on_both!(
+    every_rule_book_can_be_read_back,
+    trace_numbers_are_given_once_whoever_asks,
+    anchors_stay_as_they_were_written,
+    holders_are_found_both_ways,
+);
+
+async fn every_rule_book_can_be_read_back(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let changed =
         BENEFITS.replace("1000,2000,", "1000,1500,") + &BENEFITS.lines().nth(2).unwrap().replacen("2,", "3,", 1);
     assert_eq!(counts(&deployment.import_file("benefits.csv", &changed).await), (3, 2, 1, 0));
@@ -34,9 +41,8 @@ async fn every_rule_book_can_be_read_back() {
     assert!(store.rule_book(RuleBookVersion(4)).await.unwrap().is_none());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn trace_numbers_are_given_once_whoever_asks() {
-    let deployment = Deployment::new().await;
+async fn trace_numbers_are_given_once_whoever_asks(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let other = deployment.open_again().await;
     let terminal = "T0000001".parse().unwrap();
     let take = async |store: &Store| {
@@ -52,9 +58,8 @@ async fn trace_numbers_are_given_once_whoever_asks() {
     assert_eq!(other.next_stan("T0000002".parse().unwrap()).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn anchors_stay_as_they_were_written() {
-    let deployment = Deployment::new().await;
+async fn anchors_stay_as_they_were_written(engine: Engine) {
+    let deployment = Deployment::on(engine).await;
     let anchor = |node, sequence, byte| Anchor { node, sequence, hash: Hash([byte; 32]), at_ms: 5, mac: [byte; 32] };
     for anchor in [anchor(0, 20, 1), anchor(0, 7, 2), anchor(1, 7, 3), anchor(0, 7, 9)] {
         deployment.store.write_anchor(&anchor).await.unwrap();
@@ -63,9 +68,8 @@ async fn anchors_stay_as_they_were_written() {
     assert_eq!(anchors, [anchor(0, 7, 2), anchor(0, 20, 1), anchor(1, 7, 3)]);
 }
 
-#[tokio::test]
-async fn holders_are_found_both_ways() {
-    let deployment = Deployment::filled().await;
+async fn holders_are_found_both_ways(engine: Engine) {
+    let deployment = Deployment::filled_on(engine).await;
     let number = deployment.store.holder_no("H2").await.unwrap().unwrap();
     assert_eq!(deployment.store.holder_id(number).await.unwrap().as_deref(), Some("H2"));
     assert_eq!(deployment.store.holder_no("H7").await.unwrap(), None);
@@ -89,14 +93,17 @@ async fn a_store_is_made_only_when_that_is_wanted() {
     }
 }
 
-/// Several processes may meet at a new file: whoever comes second waits rather than fails.
+/// Several processes may meet at a new database: whoever comes second waits rather than fails.
 #[test]
 fn a_new_store_is_made_once_however_many_make_it() {
-    for _ in 0..20 {
+    for round in 0..25 {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("x.db").display());
+        let url = match round % 5 {
+            0 => Postgres::shared().database(),
+            _ => format!("sqlite:{}", folder.path().join("x.db").display()),
+        };
         let make = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async { Store::open(&url, true).await.map(drop) })
         };
         std::thread::scope(|scope| {

@@ -16,6 +16,9 @@ use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite, Transaction};
 
 pub(crate) use row::{FromRow, Row};
 
+use crate::StoreError;
+use crate::store::Doing as _;
+
 /// A transaction.
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
@@ -111,24 +114,25 @@ impl Query {
         }
     }
 
-    /// Runs it and visits each row as it comes.
-    pub(crate) async fn each<E: From<sqlx::Error>>(
+    /// Runs it and visits each row as it comes; `doing` says what it is about when it fails.
+    pub(crate) async fn each<E: From<StoreError>>(
         self,
         tx: &mut Tx,
+        doing: &'static str,
         mut visit: impl FnMut(&Row) -> Result<(), E>,
     ) -> Result<(), E> {
         match tx {
             Tx::Sqlite(tx) => {
-                let query = sqlx::query_with(AssertSqlSafe(self.text), sqlite(self.values)?);
+                let query = sqlx::query_with(AssertSqlSafe(self.text), sqlite(self.values).doing(doing)?);
                 let mut rows = query.fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await? {
+                while let Some(row) = rows.try_next().await.doing(doing)? {
                     visit(&Row::Sqlite(row))?;
                 }
             }
             Tx::Postgres(tx) => {
-                let query = sqlx::query_with(AssertSqlSafe(self.text), postgres(self.values)?);
+                let query = sqlx::query_with(AssertSqlSafe(self.text), postgres(self.values).doing(doing)?);
                 let mut rows = query.fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await? {
+                while let Some(row) = rows.try_next().await.doing(doing)? {
                     visit(&Row::Postgres(row))?;
                 }
             }
@@ -138,13 +142,18 @@ impl Query {
 
     /// All rows.
     pub(crate) async fn all<T: FromRow>(self, tx: &mut Tx) -> Result<Vec<T>, sqlx::Error> {
-        let mut all = Vec::new();
-        self.each(tx, |row| -> Result<(), sqlx::Error> {
-            all.push(T::from_row(row)?);
-            Ok(())
-        })
-        .await?;
-        Ok(all)
+        match tx {
+            Tx::Sqlite(tx) => {
+                let query = sqlx::query_with(AssertSqlSafe(self.text), sqlite(self.values)?);
+                let rows = query.fetch_all(&mut **tx).await?;
+                rows.into_iter().map(|row| T::from_row(&Row::Sqlite(row))).collect()
+            }
+            Tx::Postgres(tx) => {
+                let query = sqlx::query_with(AssertSqlSafe(self.text), postgres(self.values)?);
+                let rows = query.fetch_all(&mut **tx).await?;
+                rows.into_iter().map(|row| T::from_row(&Row::Postgres(row))).collect()
+            }
+        }
     }
 
     /// The first row, if there is one.

@@ -8,14 +8,13 @@
 
 use std::collections::HashMap;
 
-use sqlx::{QueryBuilder, Transaction};
-
-use super::error::Doing as _;
-use super::{Db, Reader, Store, StoreError};
+use super::error::{Doing as _, Readable as _};
+use super::{Reader, Store, StoreError};
+use crate::sql::{Query, Tx};
 
 /// An open change; nothing of it holds until [`Change::commit`].
 pub(crate) struct Change {
-    pub(super) transaction: Transaction<'static, Db>,
+    pub(super) transaction: Tx,
     pub(super) revision: i64,
 }
 
@@ -25,8 +24,7 @@ const IDS_A_QUERY: usize = 500;
 impl Store {
     /// Begins a change; others that change anything wait until it is over.
     pub(crate) async fn change(&self) -> Result<Change, StoreError> {
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.doing("waiting for the store to be free for writing")?;
+        let mut transaction = self.write().await?;
         let revision = next(&mut transaction, "revision", 1).await?;
         Ok(Change { transaction, revision })
     }
@@ -54,37 +52,25 @@ impl Change {
         names.dedup();
         let mut found = HashMap::with_capacity(names.len());
         for chunk in names.chunks(IDS_A_QUERY) {
-            let mut query = QueryBuilder::<Db>::new(select);
-            push_list(&mut query, chunk);
-            let rows = query.build_query_as::<(String, i64)>().fetch_all(&mut *self.transaction).await;
-            found.extend(rows.doing("looking up what rows refer to")?);
+            let query = Query::new(select).list(chunk.iter().copied());
+            let rows: Vec<(String, i64)> =
+                query.all(&mut self.transaction).await.doing("looking up what rows refer to")?;
+            found.extend(rows);
         }
         Ok(found)
     }
 }
 
-fn push_list(query: &mut QueryBuilder<Db>, names: &[&str]) {
-    query.push("(");
-    let mut list = query.separated(", ");
-    names.iter().for_each(|name| {
-        list.push_bind(*name);
-    });
-    query.push(")");
-}
-
 /// Raises a counter by `count`, and gives what it was raised to.
-pub(super) async fn next(
-    transaction: &mut Transaction<'static, Db>,
-    name: &str,
-    count: i64,
-) -> Result<i64, StoreError> {
-    let raise = "UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value";
-    let raised = sqlx::query_scalar::<_, i64>(raise).bind(count).bind(name).fetch_one(&mut **transaction).await;
-    raised.doing("raising a counter")
+pub(super) async fn next(transaction: &mut Tx, name: &str, count: i64) -> Result<i64, StoreError> {
+    let raise = Query::new("UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value");
+    let raised: Option<i64> = raise.bind(count).bind(name).first(transaction).await.doing("raising a counter")?;
+    raised.readable("counters", "value")
 }
 
 /// The newest revision in a snapshot.
 pub(crate) async fn revision(reader: &mut Reader) -> Result<i64, StoreError> {
-    let query = sqlx::query_scalar::<_, i64>("SELECT value FROM counters WHERE name = 'revision'");
-    query.fetch_one(&mut **reader).await.doing("reading the store's revision")
+    let query = Query::new("SELECT value FROM counters WHERE name = 'revision'");
+    let revision: Option<i64> = query.first(reader).await.doing("reading the store's revision")?;
+    revision.readable("counters", "value")
 }

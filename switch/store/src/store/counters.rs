@@ -2,9 +2,13 @@
 
 use xingka_core::ids::TerminalId;
 
-use super::error::Doing as _;
+use super::error::{Doing as _, Readable as _};
 use super::{Change, Store, StoreError};
 use crate::sql::Query;
+
+/// What [`Store::counts`] counts.
+const COUNTED: [&str; 7] =
+    ["holders", "cards", "merchants", "terminals", "benefits WHERE until_version IS NULL", "rule_books", "anchors"];
 
 /// A decision's id has twelve bits for its node.
 const LAST_NODE: u16 = 4_095;
@@ -37,18 +41,21 @@ impl Store {
 
     /// Takes so many trace numbers in a row and returns the first of them.
     pub async fn take_stans(&self, terminal: TerminalId, count: u32) -> Result<u32, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>(
+        let query = Query::new(
             "INSERT INTO terminal_counters (terminal_id, stan) VALUES ($1, $2) ON CONFLICT (terminal_id) \
              DO UPDATE SET stan = (terminal_counters.stan + $2 - 1) % 999999 + 1 RETURNING stan",
         );
-        let last = query.bind(terminal.to_string()).bind(i64::from(count)).fetch_one(&self.writer).await;
-        let last = last.doing("counting a terminal's trace numbers")?;
+        let mut tx = self.write().await?;
+        let last = query.bind(terminal.to_string()).bind(count).first(&mut tx).await;
+        let last: Option<i64> = last.doing("counting a terminal's trace numbers")?;
+        tx.commit().await.doing("counting a terminal's trace numbers")?;
+        let last = last.readable("terminal_counters", "stan")?;
         Ok(u32::try_from((last - i64::from(count)).rem_euclid(999_999)).unwrap_or(0) + 1)
     }
 
     /// The number of a node that is new to this store; it is nobody else's, and never was.
     pub async fn new_node(&self) -> Result<u16, StoreError> {
-        let mut tx = self.begin_write().await?;
+        let mut tx = self.write().await?;
         let query = Query::new("UPDATE counters SET value = value + 1 WHERE name = 'node' RETURNING value");
         let number: Option<i64> = query.first(&mut tx).await.doing("numbering a node")?;
         tx.commit().await.doing("numbering a node")?;
@@ -58,14 +65,13 @@ impl Store {
 
     /// How many rows each table has.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let query = sqlx::query_as::<_, (i64, i64, i64, i64, i64, i64, i64)>(
-            "SELECT (SELECT COUNT(*) FROM holders), (SELECT COUNT(*) FROM cards), \
-             (SELECT COUNT(*) FROM merchants), (SELECT COUNT(*) FROM terminals), \
-             (SELECT COUNT(*) FROM benefits WHERE until_version IS NULL), \
-             (SELECT COUNT(*) FROM rule_books), (SELECT COUNT(*) FROM anchors)",
-        );
-        let (holders, cards, merchants, terminals, benefits, rule_books, anchors) =
-            query.fetch_one(&self.readers).await.doing("counting rows")?;
+        let mut tx = self.read().await?;
+        let mut counts = [0_i64; 7];
+        for (count, from) in counts.iter_mut().zip(COUNTED) {
+            let counted = Query::new(format!("SELECT COUNT(*) FROM {from}")).first(&mut tx).await;
+            *count = counted.doing("counting rows")?.unwrap_or(0);
+        }
+        let [holders, cards, merchants, terminals, benefits, rule_books, anchors] = counts;
         let count = i64::cast_unsigned;
         Ok(Counts {
             holders: count(holders),
@@ -80,18 +86,20 @@ impl Store {
 
     /// Something the store says about itself.
     pub(crate) async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
-        query.fetch_optional(&self.readers).await.doing("reading what the store says about itself")
+        let query = Query::new("SELECT value FROM meta WHERE name = $1").bind(name);
+        query.first(&mut self.read().await?).await.doing("reading what the store says about itself")
     }
 }
 
 impl Change {
     /// Says something about the store, unless it is said already; gives what is said now.
     pub(crate) async fn say(&mut self, name: &str, value: &str) -> Result<String, StoreError> {
-        let insert = sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
-        let inserted = insert.bind(name).bind(value).execute(&mut *self.transaction).await;
+        let insert = Query::new("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+        let inserted = insert.bind(name).bind(value).execute(&mut self.transaction).await;
         inserted.doing("noting what the store is")?;
-        let query = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name);
-        query.fetch_one(&mut *self.transaction).await.doing("reading what the store says about itself")
+        let query = Query::new("SELECT value FROM meta WHERE name = $1").bind(name);
+        let said: Option<String> =
+            query.first(&mut self.transaction).await.doing("reading what the store says about itself")?;
+        said.readable("meta", "value")
     }
 }

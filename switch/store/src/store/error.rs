@@ -10,9 +10,7 @@ pub enum StoreError {
     #[error("the master key can't be used: {0}")]
     Room(#[from] crate::vault::RoomFault),
     /// The URL names a database that this build doesn't speak to.
-    #[error(
-        "`store.url` begins with `{scheme}:`, but this version keeps its store in SQLite only: write `sqlite:` and a path"
-    )]
+    #[error("`store.url` begins with `{scheme}:`: write `sqlite:` and a path, or `postgres://user@host:port/database`")]
     Scheme {
         /// What it began with. Never the rest: a password may be in it.
         scheme: String,
@@ -20,6 +18,17 @@ pub enum StoreError {
     /// The URL has no path.
     #[error("`store.url` must name a file, as in `sqlite:data/xingka.db`")]
     NoFile,
+    /// The URL can't be read. It isn't shown: a password may be in it.
+    #[error("`store.url` isn't a URL of a PostgreSQL database, as in `postgres://user@host:port/database`")]
+    BadUrl,
+    /// The database can't be reached.
+    #[error("the store at {address} can't be reached: {source}; see that PostgreSQL runs there, and `store.url`")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: sqlx::Error,
+    },
     /// There is no store yet.
     #[error("there is no store at {}: make one with `xingka init DIR`, or correct `store.url`", path.display())]
     Missing {

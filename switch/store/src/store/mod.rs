@@ -6,12 +6,8 @@
 //! writer begins with `BEGIN IMMEDIATE`: SQLite can't make a writer of a reader whose
 //! snapshot is no longer the newest, and says so by an error that no time-out cures.
 //!
-//! PostgreSQL will be a second pair of pools. The SQL is portable already (see
-//! migrations/store), every statement goes through `Reader` or `Change`, and nothing
-//! outside this module names a database: those two become enums then.
-//!
-//! Refused: sqlx's `Any` (it erases the types that differ, and their errors with them), and
-//! checked query macros (they need a database at build time, and one text for each engine).
+//! PostgreSQL where several nodes share a store. The same migrations and the same SQL (see
+//! [`crate::sql`]); its writers run side by side, and wait for each other where they lock the same rows.
 
 mod error;
 mod open;
@@ -40,49 +36,58 @@ pub(crate) use upsert::ROWS_A_STATEMENT;
 
 use upsert::Upsert;
 
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{PgPool, SqlitePool};
 
 use crate::sql::Tx;
 
-/// The database this build speaks to.
-pub(crate) type Db = Sqlite;
-
 /// A snapshot to read from.
-pub(crate) type Reader = Transaction<'static, Db>;
+pub(crate) type Reader = Tx;
 
 /// The central store. Clones share its connections.
 #[derive(Debug, Clone)]
-pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+pub struct Store(Pools);
+
+#[derive(Debug, Clone)]
+enum Pools {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
 }
 
 impl Store {
-    /// A snapshot: everything read through it is as of one moment. (In PostgreSQL that will
-    /// take `REPEATABLE READ`.)
+    /// A snapshot: everything read through it is as of one moment.
     pub(crate) async fn read(&self) -> Result<Reader, StoreError> {
-        self.readers.begin().await.doing("beginning to read")
+        let doing = "beginning to read";
+        Ok(match &self.0 {
+            Pools::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await.doing(doing)?),
+            Pools::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.doing(doing)?)
+            }
+        })
     }
 
-    /// Begins to write; others who do wait until it is over.
-    pub(crate) async fn begin_write(&self) -> Result<Tx, StoreError> {
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        Ok(Tx::Sqlite(begun.doing("waiting for the store to be free for writing")?))
-    }
-
-    /// Begins to read, from one snapshot.
-    pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::Sqlite(self.readers.begin().await.doing("beginning to read")?))
+    /// Begins to write. In SQLite others who do wait until it is over, in PostgreSQL only those who want the
+    /// same rows.
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        let doing = "waiting for the store to be free for writing";
+        Ok(match &self.0 {
+            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await.doing(doing)?),
+        })
     }
 
     /// Whether several nodes may use it.
-    pub fn is_shared(&self) -> bool {
-        false
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.0, Pools::Postgres(_))
     }
 
     /// Closes all connections, and waits until they are.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        match &self.0 {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
     }
 }

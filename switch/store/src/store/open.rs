@@ -2,14 +2,17 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlitePool};
 
 use super::error::Doing as _;
-use super::{Store, StoreError};
+use super::{Pools, Store, StoreError};
+use crate::sql::{Query, Tx};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/store");
 
@@ -19,6 +22,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How soon to ask again where SQLite doesn't wait itself.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 const READERS: u32 = 4;
+/// To PostgreSQL, from one node.
+const CONNECTIONS: u32 = 16;
+/// How long to wait for a connection to PostgreSQL.
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 /// In kibibytes, negative as SQLite wants them: what a large import changes stays in memory.
 const WRITER_CACHE: &str = "-131072";
 const READER_CACHE: &str = "-16384";
@@ -31,15 +38,32 @@ const ROWS_AHEAD: usize = 1024;
 impl Store {
     /// Opens what `store.url` names; makes it where there is none, if `create` says so.
     pub async fn open(url: &str, create: bool) -> Result<Self, StoreError> {
-        let path = file_of(url)?;
+        match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Self::open_postgres(url).await,
+            _ => Self::open_sqlite(&file_of(url)?, create).await,
+        }
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::BadUrl)?.disable_statement_logging();
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(REACH_TIMEOUT);
+        let pool = pool.connect_with(options.application_name("xingka")).await;
+        let store = Self(Pools::Postgres(pool.map_err(|source| StoreError::Unreachable { address, source })?));
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn open_sqlite(path: &Path, create: bool) -> Result<Self, StoreError> {
         if !path.exists() {
             if !create {
-                return Err(StoreError::Missing { path });
+                return Err(StoreError::Missing { path: path.to_owned() });
             }
-            make_private(&path).map_err(|source| StoreError::Create { path: path.clone(), source })?;
+            make_private(path).map_err(|source| StoreError::Create { path: path.to_owned(), source })?;
         }
-        keep_a_log(&path).await?;
-        let store = Self { writer: pool(&path, 1, WRITER_CACHE), readers: pool(&path, READERS, READER_CACHE) };
+        keep_a_log(path).await?;
+        let (writer, readers) = (pool(path, 1, WRITER_CACHE), pool(path, READERS, READER_CACHE));
+        let store = Self(Pools::Sqlite { writer, readers });
         store.migrate().await?;
         Ok(store)
     }
@@ -53,22 +77,37 @@ impl Store {
             found if found == known => return Ok(()),
             _ => {}
         }
-        // Within one write transaction: two processes that open a new file at once don't
-        // both make its tables.
-        let mut transaction =
-            self.writer.begin_with("BEGIN IMMEDIATE").await.doing("beginning to migrate the store")?;
-        MIGRATIONS.run(&mut *transaction).await?;
-        transaction.commit().await.doing("migrating the store")
+        match &self.0 {
+            // Within one write transaction: two processes that open a new file at once don't
+            // both make its tables.
+            Pools::Sqlite { writer, .. } => {
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                let mut transaction = begun.doing("beginning to migrate the store")?;
+                MIGRATIONS.run(&mut *transaction).await?;
+                transaction.commit().await.doing("migrating the store")
+            }
+            // Under a lock of the whole database, which the migrator takes.
+            Pools::Postgres(pool) => Ok(MIGRATIONS.run(pool).await?),
+        }
     }
 
     /// The newest schema version that has been applied; 0 in an empty file.
     async fn schema(&self) -> Result<i64, StoreError> {
-        let table = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'");
-        if table.fetch_one(&self.readers).await.doing("opening the store")? == 0 {
+        let mut tx = self.read().await?;
+        let table = match tx {
+            Tx::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+            Tx::Postgres(_) => {
+                "SELECT COUNT(*) FROM information_schema.tables \
+                 WHERE table_name = '_sqlx_migrations' AND table_schema = current_schema()"
+            }
+        };
+        let there: Option<i64> = Query::new(table).first(&mut tx).await.doing("opening the store")?;
+        if there == Some(0) {
             return Ok(0);
         }
-        let newest = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM _sqlx_migrations");
-        Ok(newest.fetch_one(&self.readers).await.doing("reading the store's schema version")?.unwrap_or(0))
+        let newest = Query::new("SELECT MAX(version) FROM _sqlx_migrations");
+        let newest: Option<Option<i64>> = newest.first(&mut tx).await.doing("reading the store's schema version")?;
+        Ok(newest.flatten().unwrap_or(0))
     }
 }
 
@@ -145,8 +184,8 @@ mod tests {
         for url in ["sqlite:", "sqlite::memory:", "sqlite://"] {
             assert!(matches!(file_of(url), Err(StoreError::NoFile)), "{url}");
         }
-        let error = file_of("postgres://user:secret@host/db").unwrap_err().to_string();
-        assert!(error.contains("postgres:") && !error.contains("secret"), "{error}");
+        let error = file_of("mysql://user:secret@host/db").unwrap_err().to_string();
+        assert!(error.contains("mysql:") && !error.contains("secret"), "{error}");
         assert!(matches!(file_of("data/xingka.db"), Err(StoreError::Scheme { .. })));
     }
 }

@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt as _;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use xingka_core::city::{Card, CardStatus, Holder, Star};
 use xingka_core::ids::{HolderNo, PanKey};
 use xingka_core::time::Month;
@@ -12,6 +9,7 @@ use xingka_core::time::Month;
 use super::change::next;
 use super::error::{Doing as _, Readable as _};
 use super::{Change, Reader, Store, StoreError, Upsert};
+use crate::sql::{Query, Row};
 
 /// A line of `holders.csv`.
 pub(crate) struct HolderRow {
@@ -95,29 +93,29 @@ impl Change {
 impl Store {
     /// The number of a holder, by the id of the city folder.
     pub async fn holder_no(&self, holder_id: &str) -> Result<Option<HolderNo>, StoreError> {
-        let query = sqlx::query_scalar::<_, i64>("SELECT holder_no FROM holders WHERE holder_id = $1");
-        let found = query.bind(holder_id).fetch_optional(&self.readers).await.doing("looking up a holder")?;
+        let query = Query::new("SELECT holder_no FROM holders WHERE holder_id = $1").bind(holder_id);
+        let found: Option<i64> = query.first(&mut self.read().await?).await.doing("looking up a holder")?;
         found.map(holder_no).transpose()
     }
 
     /// The id of a holder, by number.
     pub async fn holder_id(&self, holder_no: HolderNo) -> Result<Option<String>, StoreError> {
-        let query = sqlx::query_scalar("SELECT holder_id FROM holders WHERE holder_no = $1");
-        query.bind(i64::from(holder_no.0)).fetch_optional(&self.readers).await.doing("looking up a holder")
+        let query = Query::new("SELECT holder_id FROM holders WHERE holder_no = $1").bind(holder_no.0);
+        query.first(&mut self.read().await?).await.doing("looking up a holder")
     }
 }
 
 /// The largest number given to a holder.
 pub(crate) async fn newest_holder(reader: &mut Reader) -> Result<Option<HolderNo>, StoreError> {
-    let query = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(holder_no) FROM holders");
-    query.fetch_one(&mut **reader).await.doing("reading the newest holder")?.map(holder_no).transpose()
+    let query = Query::new("SELECT MAX(holder_no) FROM holders");
+    let newest: Option<Option<i64>> = query.first(reader).await.doing("reading the newest holder")?;
+    newest.flatten().map(holder_no).transpose()
 }
 
 /// How many cards there are.
 pub(crate) async fn count_cards(reader: &mut Reader) -> Result<usize, StoreError> {
-    let query = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM cards");
-    let count = query.fetch_one(&mut **reader).await.doing("counting cards")?;
-    usize::try_from(count).readable("cards", "count")
+    let count: Option<i64> = Query::new("SELECT COUNT(*) FROM cards").first(reader).await.doing("counting cards")?;
+    usize::try_from(count.unwrap_or(0)).readable("cards", "count")
 }
 
 /// Holders that changed after a revision.
@@ -126,12 +124,13 @@ pub(crate) async fn each_holder(
     since: i64,
     mut visit: impl FnMut(HolderInMemory),
 ) -> Result<(), StoreError> {
-    let query = sqlx::query("SELECT holder_no, category, star, status FROM holders WHERE revision > $1").bind(since);
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading holders")? {
-        visit((holder_no(row.try_get(0).readable("holders", "holder_no")?)?, holder(&row, 1)?));
-    }
-    Ok(())
+    let query = Query::new("SELECT holder_no, category, star, status FROM holders WHERE revision > $1").bind(since);
+    query
+        .each(reader, "reading holders", |row| {
+            visit((holder_no(row.get(0).readable("holders", "holder_no")?)?, holder(row, 1)?));
+            Ok(())
+        })
+        .await
 }
 
 /// Cards that changed after a revision.
@@ -141,14 +140,15 @@ pub(crate) async fn each_card(
     mut visit: impl FnMut(CardInMemory),
 ) -> Result<(), StoreError> {
     let query =
-        sqlx::query("SELECT pan_key, status, expires_month, holder_no FROM cards WHERE revision > $1").bind(since);
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading cards")? {
-        let (key, status, expires) = card(&row)?;
-        let holder_no = holder_no(row.try_get(3).readable("cards", "holder_no")?)?;
-        visit((key, Card { holder_no, status, expires }));
-    }
-    Ok(())
+        Query::new("SELECT pan_key, status, expires_month, holder_no FROM cards WHERE revision > $1").bind(since);
+    query
+        .each(reader, "reading cards", |row| {
+            let (key, status, expires) = card(row)?;
+            let holder_no = holder_no(row.get(3).readable("cards", "holder_no")?)?;
+            visit((key, Card { holder_no, status, expires }));
+            Ok(())
+        })
+        .await
 }
 
 /// All holders as an export writes them, by id.
@@ -156,18 +156,18 @@ pub(crate) async fn export_holders<E: From<StoreError>>(
     reader: &mut Reader,
     mut visit: impl FnMut(HolderRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let query = sqlx::query("SELECT holder_id, name, id_no, category, star, status FROM holders ORDER BY holder_id");
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading holders")? {
-        visit(HolderRow {
-            id: row.try_get(0).readable("holders", "holder_id")?,
-            holder: holder(&row, 3)?,
-            name: row.try_get(1).readable("holders", "name")?,
-            id_no: row.try_get(2).readable("holders", "id_no")?,
-            id_flagged: false,
-        })?;
-    }
-    Ok(())
+    let query = Query::new("SELECT holder_id, name, id_no, category, star, status FROM holders ORDER BY holder_id");
+    query
+        .each(reader, "reading holders", |row| {
+            visit(HolderRow {
+                id: row.get(0).readable("holders", "holder_id")?,
+                holder: holder(row, 3)?,
+                name: row.get(1).readable("holders", "name")?,
+                id_no: row.get(2).readable("holders", "id_no")?,
+                id_flagged: false,
+            })
+        })
+        .await
 }
 
 /// All cards as an export writes them, by key.
@@ -175,24 +175,24 @@ pub(crate) async fn export_cards<E: From<StoreError>>(
     reader: &mut Reader,
     mut visit: impl FnMut(CardRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let query = sqlx::query(
+    let query = Query::new(
         "SELECT c.pan_key, c.status, c.expires_month, c.bin, c.last4, h.holder_id \
          FROM cards c JOIN holders h ON h.holder_no = c.holder_no ORDER BY c.pan_key",
     );
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading cards")? {
-        let (key, status, expires) = card(&row)?;
-        let number = |at: usize, column| row.try_get::<i64, _>(at).readable("cards", column);
-        visit(CardRow {
-            key,
-            bin: u32::try_from(number(3, "bin")?).readable("cards", "bin")?,
-            last4: u16::try_from(number(4, "last4")?).readable("cards", "last4")?,
-            holder_id: row.try_get(5).readable("holders", "holder_id")?,
-            status,
-            expires,
-        })?;
-    }
-    Ok(())
+    query
+        .each(reader, "reading cards", |row| {
+            let (key, status, expires) = card(row)?;
+            let number = |at: usize, column| row.get::<i64>(at).readable("cards", column);
+            visit(CardRow {
+                key,
+                bin: u32::try_from(number(3, "bin")?).readable("cards", "bin")?,
+                last4: u16::try_from(number(4, "last4")?).readable("cards", "last4")?,
+                holder_id: row.get(5).readable("holders", "holder_id")?,
+                status,
+                expires,
+            })
+        })
+        .await
 }
 
 fn holder_no(number: i64) -> Result<HolderNo, StoreError> {
@@ -200,9 +200,9 @@ fn holder_no(number: i64) -> Result<HolderNo, StoreError> {
 }
 
 /// Category, star and status, from column `at` on.
-fn holder(row: &SqliteRow, at: usize) -> Result<Holder, StoreError> {
-    let word = |at: usize, column| row.try_get::<&str, _>(at).readable("holders", column);
-    let level = u8::try_from(row.try_get::<i64, _>(at + 1).readable("holders", "star")?).ok();
+fn holder(row: &Row, at: usize) -> Result<Holder, StoreError> {
+    let word = |at: usize, column| row.get::<&str>(at).readable("holders", column);
+    let level = u8::try_from(row.get::<i64>(at + 1).readable("holders", "star")?).ok();
     Ok(Holder {
         category: word(at, "category")?.parse().readable("holders", "category")?,
         rated: level.and_then(Star::new).readable("holders", "star")?,
@@ -211,11 +211,11 @@ fn holder(row: &SqliteRow, at: usize) -> Result<Holder, StoreError> {
 }
 
 /// Key, status and last month, the first three columns.
-fn card(row: &SqliteRow) -> Result<(PanKey, CardStatus, Month), StoreError> {
-    let key = row.try_get::<&[u8], _>(0).readable("cards", "pan_key")?;
+fn card(row: &Row) -> Result<(PanKey, CardStatus, Month), StoreError> {
+    let key = row.get::<&[u8]>(0).readable("cards", "pan_key")?;
     let key = PanKey(key.try_into().readable("cards", "pan_key")?);
-    let status = row.try_get::<&str, _>(1).readable("cards", "status")?;
+    let status = row.get::<&str>(1).readable("cards", "status")?;
     let status = status.parse().readable("cards", "status")?;
-    let expires = row.try_get::<i64, _>(2).readable("cards", "expires_month")?;
+    let expires = row.get::<i64>(2).readable("cards", "expires_month")?;
     Ok((key, status, Month(u32::try_from(expires).readable("cards", "expires_month")?)))
 }

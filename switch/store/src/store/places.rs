@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt as _;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use xingka_core::city::{Merchant, Scope, Terminal};
 use xingka_core::ids::{MerchantId, TerminalId};
 use xingka_wire::dialect::Dialect;
@@ -13,6 +10,7 @@ use xingka_wire::mac::MacAlgorithm;
 use super::error::{Doing as _, Readable as _};
 use super::{Change, Reader, Store, StoreError, Upsert};
 use crate::city::CityTerminal;
+use crate::sql::{Query, Row};
 
 /// A line of `merchants.csv`.
 pub(crate) struct MerchantRow {
@@ -93,10 +91,10 @@ impl Store {
     /// Gives a terminal another master key, wrapped; whether there is such a terminal.
     pub async fn set_tmk(&self, terminal: TerminalId, tmk_wrapped: &[u8]) -> Result<bool, StoreError> {
         let mut change = self.change().await?;
-        let query = sqlx::query("UPDATE terminals SET tmk_wrapped = $1, revision = $2 WHERE terminal_id = $3");
+        let query = Query::new("UPDATE terminals SET tmk_wrapped = $1, revision = $2 WHERE terminal_id = $3");
         let query = query.bind(tmk_wrapped).bind(change.revision).bind(terminal.to_string());
-        let updated = query.execute(&mut *change.transaction).await.doing("changing a terminal's master key")?;
-        if updated.rows_affected() == 0 {
+        let updated = query.execute(&mut change.transaction).await.doing("changing a terminal's master key")?;
+        if updated == 0 {
             change.abandon().await?;
             return Ok(false);
         }
@@ -109,10 +107,10 @@ impl Store {
     pub async fn ask_for_new_keys(&self, terminal: Option<TerminalId>, now_ms: i64) -> Result<u64, StoreError> {
         let mut change = self.change().await?;
         let query =
-            sqlx::query("UPDATE terminals SET new_keys_ms = $1, revision = $2 WHERE $3 = '' OR terminal_id = $3");
+            Query::new("UPDATE terminals SET new_keys_ms = $1, revision = $2 WHERE $3 = '' OR terminal_id = $3");
         let id = terminal.map(|id| id.to_string()).unwrap_or_default();
-        let updated = query.bind(now_ms).bind(change.revision).bind(id).execute(&mut *change.transaction).await;
-        let count = updated.doing("asking for new session keys")?.rows_affected();
+        let updated = query.bind(now_ms).bind(change.revision).bind(id).execute(&mut change.transaction).await;
+        let count = updated.doing("asking for new session keys")?;
         change.commit().await?;
         Ok(count)
     }
@@ -134,12 +132,13 @@ pub(crate) async fn each_merchant(
     since: i64,
     mut visit: impl FnMut(Merchant),
 ) -> Result<(), StoreError> {
-    let query = sqlx::query("SELECT merchant_id, kind, circle FROM merchants WHERE revision > $1").bind(since);
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading merchants")? {
-        visit(merchant(&row)?);
-    }
-    Ok(())
+    let query = Query::new("SELECT merchant_id, kind, circle FROM merchants WHERE revision > $1").bind(since);
+    query
+        .each(reader, "reading merchants", |row| {
+            visit(merchant(row)?);
+            Ok(())
+        })
+        .await
 }
 
 /// Terminals that changed after a revision, by id.
@@ -148,15 +147,17 @@ pub(crate) async fn each_terminal(
     since: i64,
     mut visit: impl FnMut(TerminalRow),
 ) -> Result<(), StoreError> {
-    let query = sqlx::query(
+    let query = Query::new(
         "SELECT terminal_id, merchant_id, profile, mac, scope, tmk_wrapped, new_keys_ms \
          FROM terminals WHERE revision > $1 ORDER BY terminal_id",
     );
-    let mut rows = query.bind(since).fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading terminals")? {
-        visit(terminal(&row)?);
-    }
-    Ok(())
+    query
+        .bind(since)
+        .each(reader, "reading terminals", |row| {
+            visit(terminal(row)?);
+            Ok(())
+        })
+        .await
 }
 
 /// All merchants as an export writes them, by id.
@@ -164,19 +165,19 @@ pub(crate) async fn export_merchants<E: From<StoreError>>(
     reader: &mut Reader,
     mut visit: impl FnMut(MerchantRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let query = sqlx::query("SELECT merchant_id, kind, circle, name, mcc, region FROM merchants ORDER BY merchant_id");
-    let mut rows = query.fetch(&mut **reader);
-    while let Some(row) = rows.try_next().await.doing("reading merchants")? {
-        let text = |at: usize, column| row.try_get::<String, _>(at).readable("merchants", column);
-        let merchant = merchant(&row)?;
-        visit(MerchantRow { merchant, name: text(3, "name")?, mcc: text(4, "mcc")?, region: text(5, "region")? })?;
-    }
-    Ok(())
+    let query = Query::new("SELECT merchant_id, kind, circle, name, mcc, region FROM merchants ORDER BY merchant_id");
+    query
+        .each(reader, "reading merchants", |row| {
+            let text = |at: usize, column| row.get::<String>(at).readable("merchants", column);
+            let merchant = merchant(row)?;
+            visit(MerchantRow { merchant, name: text(3, "name")?, mcc: text(4, "mcc")?, region: text(5, "region")? })
+        })
+        .await
 }
 
 /// Id, kind and circle, the first three columns.
-fn merchant(row: &SqliteRow) -> Result<Merchant, StoreError> {
-    let word = |at: usize, column| row.try_get::<&str, _>(at).readable("merchants", column);
+fn merchant(row: &Row) -> Result<Merchant, StoreError> {
+    let word = |at: usize, column| row.get::<&str>(at).readable("merchants", column);
     Ok(Merchant {
         id: word(0, "merchant_id")?.parse().readable("merchants", "merchant_id")?,
         kind: word(1, "kind")?.parse().readable("merchants", "kind")?,
@@ -184,15 +185,15 @@ fn merchant(row: &SqliteRow) -> Result<Merchant, StoreError> {
     })
 }
 
-fn terminal(row: &SqliteRow) -> Result<TerminalRow, StoreError> {
-    let word = |at: usize, column| row.try_get::<&str, _>(at).readable("terminals", column);
+fn terminal(row: &Row) -> Result<TerminalRow, StoreError> {
+    let word = |at: usize, column| row.get::<&str>(at).readable("terminals", column);
     Ok(TerminalRow {
         id: word(0, "terminal_id")?.parse().readable("terminals", "terminal_id")?,
         merchant_id: word(1, "merchant_id")?.parse().readable("terminals", "merchant_id")?,
         profile: Dialect::by_name(word(2, "profile")?).readable("terminals", "profile")?.name,
         mac: word(3, "mac")?.parse().readable("terminals", "mac")?,
         scope: word(4, "scope")?.parse().readable("terminals", "scope")?,
-        tmk_wrapped: row.try_get(5).readable("terminals", "tmk_wrapped")?,
-        new_keys_ms: row.try_get(6).readable("terminals", "new_keys_ms")?,
+        tmk_wrapped: row.get(5).readable("terminals", "tmk_wrapped")?,
+        new_keys_ms: row.get(6).readable("terminals", "new_keys_ms")?,
     })
 }

@@ -8,17 +8,15 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _};
 use xingka_core::ids::{BenefitId, RuleBookVersion};
 use xingka_core::money::Fen;
 use xingka_core::rules::{Benefit, Limits, RuleBook, ServiceCode};
 
 use super::error::{Doing as _, Readable as _};
 use super::upsert::ROWS_A_STATEMENT;
-use super::{Change, Db, Reader, Store, StoreError};
+use super::{Change, Reader, Store, StoreError};
 use crate::benefit_text::{date, digest, hours, hours_text, weekdays, weekdays_text, yes};
+use crate::sql::{Query, Row, Value};
 
 const COLUMNS: &str = "benefit_id, provider, title, kind, service, audience, s1, s2, s3, s4, s5, \
     valid_from, valid_to, weekdays, hours, min_amount, max_off, budget, per_day, per_month, per_holder, \
@@ -51,49 +49,55 @@ impl Change {
     }
 
     async fn add_rule_book(&mut self, version: i64, digest: &str) -> Result<(), StoreError> {
-        let query = sqlx::query("INSERT INTO rule_books (version, made_ms, digest) VALUES ($1, $2, $3)");
+        let query = Query::new("INSERT INTO rule_books (version, made_ms, digest) VALUES ($1, $2, $3)");
         let query = query.bind(version).bind(now_ms()).bind(digest);
-        query.execute(&mut *self.transaction).await.doing("making a rule book")?;
+        query.execute(&mut self.transaction).await.doing("making a rule book")?;
         Ok(())
     }
 
     async fn close_benefits(&mut self, version: i64, benefits: &[&Benefit]) -> Result<(), StoreError> {
-        let mut query = QueryBuilder::<Db>::new("UPDATE benefits SET until_version = ");
-        query.push_bind(version).push(" WHERE until_version IS NULL AND benefit_id IN (");
-        let mut ids = query.separated(", ");
-        benefits.iter().for_each(|benefit| {
-            ids.push_bind(i64::from(benefit.id.0));
-        });
-        query.push(")");
-        query.build().execute(&mut *self.transaction).await.doing("closing former benefits")?;
+        let query = Query::new("UPDATE benefits SET until_version = ").value(version);
+        let query = query.then(" WHERE until_version IS NULL AND benefit_id IN ");
+        let query = query.list(benefits.iter().map(|benefit| benefit.id.0));
+        query.execute(&mut self.transaction).await.doing("closing former benefits")?;
         Ok(())
     }
 
     async fn add_benefits(&mut self, version: i64, benefits: &[&Benefit]) -> Result<(), StoreError> {
-        let mut query = QueryBuilder::<Db>::new(format!("INSERT INTO benefits (since_version, {COLUMNS}) "));
-        query.push_values(benefits, |mut values, benefit| {
-            let number = |limit: Option<u32>| limit.map(i64::from);
-            // Import takes no amount that doesn't fit; see city_folder/benefits.rs.
-            let fen = |fen: Option<Fen>| fen.map(|fen| i64::try_from(fen.0).unwrap_or(i64::MAX));
-            let limits = &benefit.limits;
-            values.push_bind(version).push_bind(i64::from(benefit.id.0)).push_bind(benefit.provider.to_string());
-            values.push_bind(benefit.title.as_str()).push_bind(benefit.kind.word());
-            values.push_bind(benefit.service.map_or_else(String::new, |service| service.to_string()));
-            values.push_bind(benefit.audience.to_string());
-            benefit.values.iter().for_each(|value| {
-                values.push_bind(i64::from(*value));
-            });
-            values.push_bind(benefit.valid_from.to_string()).push_bind(benefit.valid_to.to_string());
-            values.push_bind(weekdays_text(benefit.weekdays)).push_bind(hours_text(benefit.hours));
-            values.push_bind(fen(benefit.min_amount)).push_bind(fen(benefit.max_off)).push_bind(fen(limits.budget));
-            values.push_bind(number(limits.per_day)).push_bind(number(limits.per_month));
-            values.push_bind(number(limits.per_holder)).push_bind(benefit.group.as_deref().unwrap_or_default());
-            values.push_bind(if benefit.stacks { "yes" } else { "" }).push_bind(benefit.legal_basis.as_str());
-            values.push_bind(benefit.bearer.word());
-        });
-        query.build().execute(&mut *self.transaction).await.doing("adding benefits")?;
+        let query = Query::new(format!("INSERT INTO benefits (since_version, {COLUMNS}) VALUES "));
+        let query = query.rows(benefits.iter().map(|benefit| values(version, benefit)));
+        query.execute(&mut self.transaction).await.doing("adding benefits")?;
         Ok(())
     }
+}
+
+/// A benefit's row: the version it begins with, then [`COLUMNS`].
+fn values(version: i64, benefit: &Benefit) -> Vec<Value> {
+    let number = |limit: Option<u32>| Value::MaybeNumber(limit.map(i64::from));
+    // Import takes no amount that doesn't fit; see city_folder/benefits.rs.
+    let fen = |fen: Option<Fen>| Value::MaybeNumber(fen.map(|fen| i64::try_from(fen.0).unwrap_or(i64::MAX)));
+    let limits = &benefit.limits;
+    let mut values: Vec<Value> = vec![
+        version.into(),
+        benefit.id.0.into(),
+        benefit.provider.to_string().into(),
+        benefit.title.as_str().into(),
+        benefit.kind.word().into(),
+        benefit.service.map_or_else(String::new, |service| service.to_string()).into(),
+        benefit.audience.to_string().into(),
+    ];
+    values.extend(benefit.values.iter().map(|value| Value::from(*value)));
+    values.extend([benefit.valid_from, benefit.valid_to].map(|date| Value::from(date.to_string())));
+    values.extend([weekdays_text(benefit.weekdays).into(), hours_text(benefit.hours).into()]);
+    values.extend([benefit.min_amount, benefit.max_off, limits.budget].map(fen));
+    values.extend([limits.per_day, limits.per_month, limits.per_holder].map(number));
+    values.extend([
+        benefit.group.as_deref().unwrap_or_default().into(),
+        if benefit.stacks { "yes" } else { "" }.into(),
+        benefit.legal_basis.as_str().into(),
+        benefit.bearer.word().into(),
+    ]);
+    values
 }
 
 impl Store {
@@ -136,8 +140,9 @@ pub(crate) async fn current_benefits(reader: &mut Reader) -> Result<Vec<Benefit>
 }
 
 async fn newest_version(reader: &mut Reader) -> Result<i64, StoreError> {
-    let query = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM rule_books");
-    Ok(query.fetch_one(&mut **reader).await.doing("reading the newest rule book's version")?.unwrap_or(0))
+    let query = Query::new("SELECT MAX(version) FROM rule_books");
+    let newest: Option<Option<i64>> = query.first(reader).await.doing("reading the newest rule book's version")?;
+    Ok(newest.flatten().unwrap_or(0))
 }
 
 fn rule_book_version(version: i64) -> Result<RuleBookVersion, StoreError> {
@@ -145,19 +150,20 @@ fn rule_book_version(version: i64) -> Result<RuleBookVersion, StoreError> {
 }
 
 async fn benefits_of(reader: &mut Reader, version: i64) -> Result<Vec<Benefit>, StoreError> {
-    let mut query = QueryBuilder::<Db>::new(format!("SELECT {COLUMNS} FROM benefits WHERE since_version <= "));
-    query.push_bind(version).push(" AND (until_version IS NULL OR until_version > ").push_bind(version);
-    query.push(") ORDER BY benefit_id");
-    let mut rows = query.build().fetch(&mut **reader);
+    let query = Query::new(format!("SELECT {COLUMNS} FROM benefits WHERE since_version <= $1"));
+    let query = query.then(" AND (until_version IS NULL OR until_version > $1) ORDER BY benefit_id").bind(version);
     let mut benefits = Vec::new();
-    while let Some(row) = rows.try_next().await.doing("reading benefits")? {
-        benefits.push(BenefitRow(&row).benefit()?);
-    }
+    query
+        .each(reader, "reading benefits", |row| -> Result<(), StoreError> {
+            benefits.push(BenefitRow(row).benefit()?);
+            Ok(())
+        })
+        .await?;
     Ok(benefits)
 }
 
 /// A row of [`COLUMNS`].
-struct BenefitRow<'r>(&'r SqliteRow);
+struct BenefitRow<'r>(&'r Row);
 
 impl BenefitRow<'_> {
     fn benefit(&self) -> Result<Benefit, StoreError> {
@@ -199,7 +205,7 @@ impl BenefitRow<'_> {
     }
 
     fn text(&self, column: &'static str) -> Result<&str, StoreError> {
-        self.0.try_get(column).readable("benefits", column)
+        self.0.named(column).readable("benefits", column)
     }
 
     fn word<T>(&self, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
@@ -211,7 +217,7 @@ impl BenefitRow<'_> {
     }
 
     fn optional<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
-        let number = self.0.try_get::<Option<i64>, _>(column).readable("benefits", column)?;
+        let number = self.0.named::<Option<i64>>(column).readable("benefits", column)?;
         number.map(|number| T::try_from(number).readable("benefits", column)).transpose()
     }
 }

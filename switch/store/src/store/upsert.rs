@@ -1,10 +1,8 @@
 //! Many rows in one statement, added or brought up to date, and only where they differ.
 
-use sqlx::query_builder::Separated;
-use sqlx::{Encode, QueryBuilder, Type};
-
 use super::error::Doing as _;
-use super::{Change, Db, StoreError};
+use super::{Change, StoreError};
+use crate::sql::{Query, Value};
 
 /// Rows in one statement. Enough that the statement's own cost vanishes, and with at most
 /// a dozen columns a row far from the 32,766 values that SQLite takes.
@@ -22,14 +20,12 @@ pub(crate) struct Upsert {
 }
 
 /// One row's values, in the order identity, fixed, columns.
-pub(crate) struct Values<'q>(Separated<'q, Db, &'static str>);
+#[derive(Default)]
+pub(crate) struct Values(Vec<Value>);
 
-impl Values<'_> {
-    pub(crate) fn bind<'t, T>(&mut self, value: T) -> &mut Self
-    where
-        T: Encode<'t, Db> + Type<Db> + 't,
-    {
-        self.0.push_bind(value);
+impl Values {
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.0.push(value.into());
         self
     }
 }
@@ -43,25 +39,25 @@ impl Upsert {
         &self,
         change: &mut Change,
         rows: &[R],
-        mut values: impl FnMut(&R, &mut Values<'_>),
+        mut values: impl FnMut(&R, &mut Values),
     ) -> Result<u64, StoreError> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let mut query = QueryBuilder::<Db>::new(self.insert());
-        query.push_values(rows, |separated, row| {
-            let mut row_values = Values(separated);
+        let revision = change.revision;
+        let rows = rows.iter().map(|row| {
+            let mut row_values = Values::default();
             values(row, &mut row_values);
-            row_values.bind(change.revision);
+            row_values.bind(revision);
+            row_values.0
         });
-        query.push(self.on_conflict());
-        let done = query.build().execute(&mut *change.transaction).await;
-        Ok(done.doing("writing rows")?.rows_affected())
+        let query = Query::new(self.insert()).rows(rows).then(&self.on_conflict());
+        query.execute(&mut change.transaction).await.doing("writing rows")
     }
 
     fn insert(&self) -> String {
         let fixed = self.fixed.iter().chain(self.columns).map(|column| format!("{column}, ")).collect::<String>();
-        format!("INSERT INTO {} ({}, {fixed}revision) ", self.table, self.identity)
+        format!("INSERT INTO {} ({}, {fixed}revision) VALUES ", self.table, self.identity)
     }
 
     fn on_conflict(&self) -> String {
@@ -86,7 +82,7 @@ mod tests {
     #[test]
     fn only_rows_that_differ_are_written() {
         let upsert = Upsert { table: "t", identity: "id", fixed: &["no"], columns: &["a", "b"] };
-        assert_eq!(upsert.insert(), "INSERT INTO t (id, no, a, b, revision) ");
+        assert_eq!(upsert.insert(), "INSERT INTO t (id, no, a, b, revision) VALUES ");
         assert_eq!(
             upsert.on_conflict(),
             " ON CONFLICT (id) DO UPDATE SET a = excluded.a, b = excluded.b, revision = excluded.revision \

@@ -9,6 +9,7 @@ use xingka_core::pan::CardHasher;
 use xingka_store::city_folder::{FileReport, ImportError, ImportKeys, ImportReport, export, import};
 use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store};
+use xingka_testbed::Postgres;
 
 pub const HOLDERS: &str = "holder_id,category,star,status\nH1,farmer,5,active\nH2,enterprise,3,active\n";
 pub const MERCHANTS: &str =
@@ -30,8 +31,36 @@ pub const CITY: [(&str, &str); 5] = [
     ("benefits.csv", BENEFITS),
 ];
 
+/// Which database a test runs on: each one on both.
+#[derive(Debug, Clone, Copy)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes two tests of each function, one on a database.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use super::support::Engine;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name(Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                super::$name(Engine::Postgres).await;
+            }
+        }
+    )*};
+}
+
 pub struct Deployment {
     folder: TempDir,
+    url: String,
     pub store: Store,
     pub master: MasterKey,
     pub card_hash: CardHasher,
@@ -39,14 +68,26 @@ pub struct Deployment {
 
 impl Deployment {
     pub async fn new() -> Self {
+        Self::on(Engine::Sqlite).await
+    }
+
+    pub async fn on(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&url(folder.path()), true).await.unwrap();
-        Self { folder, store, master: MasterKey::new([1; 32]), card_hash: CardHasher::new(&[2; 32]) }
+        let url = match engine {
+            Engine::Sqlite => url(folder.path()),
+            Engine::Postgres => Postgres::shared().database(),
+        };
+        let store = Store::open(&url, true).await.unwrap();
+        Self { folder, url, store, master: MasterKey::new([1; 32]), card_hash: CardHasher::new(&[2; 32]) }
     }
 
     /// With the small city in it.
     pub async fn filled() -> Self {
-        let deployment = Self::new().await;
+        Self::filled_on(Engine::Sqlite).await
+    }
+
+    pub async fn filled_on(engine: Engine) -> Self {
+        let deployment = Self::on(engine).await;
         let report = deployment.import_files(&CITY).await.unwrap();
         assert!(report.files.iter().all(|file| file.rejected == 0), "{report:?}");
         deployment
@@ -54,7 +95,7 @@ impl Deployment {
 
     /// As another process would open it.
     pub async fn open_again(&self) -> Store {
-        Store::open(&url(self.folder.path()), false).await.unwrap()
+        Store::open(&self.url, false).await.unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

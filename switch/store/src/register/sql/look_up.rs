@@ -238,7 +238,9 @@ pub(super) async fn counts(
     budgets: &[BenefitId],
 ) -> Result<CountsRead, StoreError> {
     const NOTHING: &str = "NULL, 0, NULL, 0, NULL, 0, NULL, 0";
-    let mut query = Query::new(format!("SELECT 0, 0, {NOTHING}, shipped FROM nodes WHERE node = ")).value(node);
+    let mut query =
+        Query::new(format!("SELECT CAST(0 AS BIGINT), CAST(0 AS BIGINT), {NOTHING}, shipped FROM nodes WHERE node = "))
+            .value(node);
     query = query.then(&format!(" UNION ALL SELECT 1, benefit_id, {TALLY_COLUMNS} FROM uses WHERE holder_no = "));
     query = query.value(holder.0);
     if !budgets.is_empty() {

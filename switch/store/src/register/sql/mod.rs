@@ -73,7 +73,7 @@ impl SqlRegister {
     }
 
     async fn take_groups_in(&self, node: u16, groups: &[(Group, Hash)]) -> Result<Vec<(u64, Taken)>, RegisterError> {
-        let mut tx = self.store.begin_write().await?;
+        let mut tx = self.store.write().await?;
         let shipped = look_up::lock_node(&mut tx, node).await?;
         let mut outcomes = look_up::told_before(&mut tx, node, groups, shipped).await?;
         let shipment = Shipment::after(node, groups, shipped)?;
@@ -120,11 +120,11 @@ impl SqlRegister {
 
     async fn arrive(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Result<Arrived, RegisterError> {
         let mut tx = if self.is_shared() {
-            let mut tx = self.store.begin_write().await?;
+            let mut tx = self.store.write().await?;
             self.move_home(&mut tx, node, terminal).await?;
             tx
         } else {
-            self.store.begin_read().await?
+            self.store.read().await?
         };
         let open_batch = look_up::open_batch(&mut tx, terminal).await?;
         let open = (terminal, merchant, open_batch);
@@ -142,7 +142,7 @@ impl Register for SqlRegister {
 
     fn shipped(&self, node: u16) -> Answer<'_, u64> {
         async move {
-            let mut tx = self.store.begin_write().await?;
+            let mut tx = self.store.write().await?;
             let shipped = look_up::lock_node(&mut tx, node).await?;
             tx.commit().await.doing("asking how far a journal was taken in")?;
             Ok(shipped)
@@ -156,7 +156,7 @@ impl Register for SqlRegister {
 
     fn sign_ins(&self, terminal: TerminalId) -> Answer<'_, SignIns> {
         async move {
-            let mut tx = self.store.begin_read().await?;
+            let mut tx = self.store.read().await?;
             let sign_ins = look_up::sign_ins(&mut tx, terminal).await?;
             tx.commit().await.doing("reading a terminal's sign-ins")?;
             Ok(sign_ins)
@@ -170,7 +170,7 @@ impl Register for SqlRegister {
 
     fn batch(&self, id: BatchId) -> Answer<'_, BatchRecords> {
         async move {
-            let mut tx = self.store.begin_read().await?;
+            let mut tx = self.store.read().await?;
             let batch = look_up::batch(&mut tx, id).await?;
             tx.commit().await.doing("reading a batch")?;
             Ok(batch)
@@ -180,7 +180,7 @@ impl Register for SqlRegister {
 
     fn counts<'a>(&'a self, node: u16, holder: HolderNo, budgets: &'a [BenefitId]) -> Answer<'a, CountsRead> {
         async move {
-            let mut tx = self.store.begin_read().await?;
+            let mut tx = self.store.read().await?;
             let counts = look_up::counts(&mut tx, node, holder, budgets).await?;
             tx.commit().await.doing("reading what a holder has used")?;
             Ok(counts)
@@ -190,7 +190,7 @@ impl Register for SqlRegister {
 
     fn sellers(&self, sale: SaleAt) -> Answer<'_, Vec<TerminalId>> {
         async move {
-            let mut tx = self.store.begin_read().await?;
+            let mut tx = self.store.read().await?;
             let sellers = look_up::sellers(&mut tx, sale).await?;
             tx.commit().await.doing("looking for a purchase")?;
             Ok(sellers)
@@ -200,7 +200,7 @@ impl Register for SqlRegister {
 
     fn record(&self, place: Place) -> Answer<'_, Option<Record>> {
         async move {
-            let mut tx = self.store.begin_read().await?;
+            let mut tx = self.store.read().await?;
             let record = look_up::record(&mut tx, place).await?;
             tx.commit().await.doing("reading a record")?;
             Ok(record)
