@@ -1,5 +1,6 @@
 //! A terminal's day: voids, refunds, reversals, what it decided offline, and the end of its
-//! batch, asked of a running switch. Every test looks again after a restart.
+//! batch, asked of a running switch. Every test looks again after a restart, and, of two nodes that share
+//! a store, at the other one.
 
 mod support;
 
@@ -17,10 +18,47 @@ use xingka_wire::pan::Pan;
 const BOTH: &[u32] = &[1, 2];
 const SPENT: &[u32] = &[1];
 
+/// Where a test looks again.
+enum Again {
+    AfterARestart(Box<Deployment>),
+    /// Both run; the second is the other one.
+    AtAnotherNode(Vec<Deployment>, Box<Serving>),
+}
+
 struct World {
-    deployment: Deployment,
+    again: Again,
     serving: Option<Serving>,
 }
+
+/// Makes two tests of each function: one that looks again after a restart, one that does at another node.
+macro_rules! both_ways {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn after_a_restart() {
+                super::$name(super::World::of_one_node());
+            }
+
+            #[test]
+            fn at_another_node() {
+                super::$name(super::World::of_two_nodes());
+            }
+        }
+    )*};
+}
+
+both_ways!(
+    a_void_undoes_a_purchase_once_and_gives_its_use_back,
+    a_void_can_be_reversed_and_then_done_again,
+    refunds_give_back_what_remains_at_any_till_of_the_shop,
+    a_refund_can_be_reversed_and_survives_its_batch,
+    a_balanced_settlement_opens_the_next_batch,
+    out_of_balance_the_batch_is_uploaded_and_lost_answers_are_undone,
+    a_terminal_that_uploads_nothing_gets_the_switchs_totals,
+    what_a_terminal_decided_offline_is_judged_again,
+    whatever_was_reversed_before_it_came_is_refused,
+    settlements_must_be_in_yuan_and_in_the_open_batch,
+);
 
 /// A request that was answered, and all that follow-ups need of it.
 struct Done {
@@ -31,20 +69,40 @@ struct Done {
 }
 
 impl World {
-    fn new() -> Self {
-        let deployment = Deployment::with_city();
+    fn of_one_node() -> Self {
+        let deployment = Box::new(Deployment::with_city());
         let serving = Some(deployment.serve());
-        Self { deployment, serving }
+        Self { again: Again::AfterARestart(deployment), serving }
+    }
+
+    fn of_two_nodes() -> Self {
+        let nodes = Deployment::cluster(2);
+        let serving = Some(nodes[0].serve());
+        let other = Box::new(nodes[1].serve());
+        Self { again: Again::AtAnotherNode(nodes, other), serving }
     }
 
     fn till(&self, index: usize) -> Till {
         Till::signed_in(self.serving.as_ref().unwrap().address, index)
     }
 
-    /// kill -9 and a new start: what was true before must be true after.
+    /// What a command says, asked where the test began.
+    fn json(&self, args: &[&str]) -> serde_json::Value {
+        match &self.again {
+            Again::AfterARestart(deployment) => deployment.json(args),
+            Again::AtAnotherNode(nodes, _) => nodes[0].json(args),
+        }
+    }
+
+    /// kill -9 and a new start, or over to the other node: what was true before must be true after.
     fn restart(&mut self) {
-        self.serving.take().unwrap().kill();
-        self.serving = Some(self.deployment.serve());
+        match &mut self.again {
+            Again::AfterARestart(deployment) => {
+                self.serving.take().unwrap().kill();
+                self.serving = Some(deployment.serve());
+            }
+            Again::AtAnotherNode(_, other) => std::mem::swap(self.serving.as_mut().unwrap(), other),
+        }
     }
 
     /// The same terminal after a restart, its STANs counting on.
@@ -141,9 +199,7 @@ fn totals(debits: &[u64], credits: &[u64]) -> Totals {
     Totals { debit_fen, debits, credit_fen, credits, flag: 0 }
 }
 
-#[test]
-fn a_void_undoes_a_purchase_once_and_gives_its_use_back() {
-    let mut world = World::new();
+fn a_void_undoes_a_purchase_once_and_gives_its_use_back(mut world: World) {
     let mut till = world.till(0);
     let sale = buy(&mut till, 10_000);
     assert_eq!((sale.charged(), sale.told.benefits.as_slice()), (7_700, BOTH));
@@ -170,9 +226,7 @@ fn a_void_undoes_a_purchase_once_and_gives_its_use_back() {
     assert_eq!(buy(&mut till, 10_000).told.benefits, BOTH, "the use was given back");
 }
 
-#[test]
-fn a_void_can_be_reversed_and_then_done_again() {
-    let mut world = World::new();
+fn a_void_can_be_reversed_and_then_done_again(mut world: World) {
     let mut till = world.till(0);
     let sale = buy(&mut till, 10_000);
     let undone = void(&mut till, 7_700, sale.original());
@@ -188,9 +242,7 @@ fn a_void_can_be_reversed_and_then_done_again() {
     assert!(settle(&mut till, totals(&[8_000, 7_700, 8_000], &[])).balanced);
 }
 
-#[test]
-fn refunds_give_back_what_remains_at_any_till_of_the_shop() {
-    let mut world = World::new();
+fn refunds_give_back_what_remains_at_any_till_of_the_shop(mut world: World) {
     let (mut till, mut other) = (world.till(0), world.till(3));
     let sale = buy(&mut till, 10_000);
     assert_eq!(refund(&mut till, 0, sale.original()), "13");
@@ -212,9 +264,7 @@ fn refunds_give_back_what_remains_at_any_till_of_the_shop() {
     assert!(settle(&mut till, totals(&[7_700, 8_000], &[])).balanced);
 }
 
-#[test]
-fn a_refund_can_be_reversed_and_survives_its_batch() {
-    let world = World::new();
+fn a_refund_can_be_reversed_and_survives_its_batch(world: World) {
     let mut till = world.till(0);
     let sale = buy(&mut till, 10_000);
     assert!(settle(&mut till, totals(&[7_700], &[])).balanced);
@@ -230,9 +280,7 @@ fn a_refund_can_be_reversed_and_survives_its_batch() {
     assert_eq!(buy(&mut till, 10_000).told.benefits, BOTH);
 }
 
-#[test]
-fn a_balanced_settlement_opens_the_next_batch() {
-    let mut world = World::new();
+fn a_balanced_settlement_opens_the_next_batch(mut world: World) {
     let mut till = world.till(0);
     let (first, second) = (buy(&mut till, 10_000), buy(&mut till, 500));
     let preview_charges_nothing = till.write(|terminal, frame| {
@@ -261,9 +309,7 @@ fn a_balanced_settlement_opens_the_next_batch() {
     assert_eq!(till.terminal.batch(), 3);
 }
 
-#[test]
-fn out_of_balance_the_batch_is_uploaded_and_lost_answers_are_undone() {
-    let mut world = World::new();
+fn out_of_balance_the_batch_is_uploaded_and_lost_answers_are_undone(mut world: World) {
     let mut till = world.till(0);
     let known = buy(&mut till, 1_000);
     // Its answer never arrived.
@@ -295,13 +341,11 @@ fn out_of_balance_the_batch_is_uploaded_and_lost_answers_are_undone() {
     assert_eq!(metric("xingka_uploads_undone_total"), 1.0);
     assert_eq!(buy(&mut till, 10_000).told.benefits, BOTH, "the void gave it back, and the lost one never took it");
     assert_eq!(reverse(&mut till, &lost_sent, Reversible::Purchase, 10_000), "00");
-    let replayed = world.deployment.json(&["replay"]);
+    let replayed = world.json(&["replay"]);
     assert_eq!(replayed["differences"].as_array().unwrap().len(), 0, "{replayed}");
 }
 
-#[test]
-fn a_terminal_that_uploads_nothing_gets_the_switchs_totals() {
-    let world = World::new();
+fn a_terminal_that_uploads_nothing_gets_the_switchs_totals(world: World) {
     let mut till = world.till(0);
     let sale = buy(&mut till, 1_000);
     assert!(!settle(&mut till, totals(&[], &[])).balanced);
@@ -311,9 +355,7 @@ fn a_terminal_that_uploads_nothing_gets_the_switchs_totals() {
     assert_eq!(buy(&mut till, 10_000).told.benefits, SPENT, "it stands");
 }
 
-#[test]
-fn what_a_terminal_decided_offline_is_judged_again() {
-    let mut world = World::new();
+fn what_a_terminal_decided_offline_is_judged_again(mut world: World) {
     let mut till = world.till(0);
     // A first one, online, to know the date here.
     let today = buy(&mut till, 100);
@@ -349,8 +391,8 @@ fn what_a_terminal_decided_offline_is_judged_again() {
     let mut till = world.again(&till, 0);
     assert!(settle(&mut till, totals(&charged, &[8_000])).balanced);
     let id = uuid(sale.told.decision_id.unwrap());
-    assert_eq!(world.deployment.json(&["explain", &id])["code"], "00");
-    assert_eq!(world.deployment.json(&["replay"])["differences"].as_array().unwrap().len(), 0);
+    assert_eq!(world.json(&["explain", &id])["code"], "00");
+    assert_eq!(world.json(&["replay"])["differences"].as_array().unwrap().len(), 0);
 }
 
 fn uuid(bytes: [u8; 16]) -> String {
@@ -359,9 +401,7 @@ fn uuid(bytes: [u8; 16]) -> String {
 }
 
 /// The codes of every kind of follow-up when its reversal came first.
-#[test]
-fn whatever_was_reversed_before_it_came_is_refused() {
-    let world = World::new();
+fn whatever_was_reversed_before_it_came_is_refused(world: World) {
     let mut till = world.till(0);
     let sale = buy(&mut till, 10_000);
     let mut codes = BTreeMap::new();
@@ -380,9 +420,7 @@ fn whatever_was_reversed_before_it_came_is_refused() {
     assert!(settle(&mut till, totals(&[7_700], &[])).balanced, "and nothing of it counts");
 }
 
-#[test]
-fn settlements_must_be_in_yuan_and_in_the_open_batch() {
-    let world = World::new();
+fn settlements_must_be_in_yuan_and_in_the_open_batch(world: World) {
     let mut till = world.till(0);
     assert!(settle(&mut till, totals(&[], &[])).balanced, "an empty batch");
     let mut stale = world.till(0);

@@ -8,12 +8,15 @@ use anyhow::{Context, Result};
 use xingka_core::pan::CardHasher;
 use xingka_server::{Service, Settings};
 use xingka_store::Store;
-use xingka_store::journal::JournalReader;
+use xingka_store::journal::{Journal, JournalReader};
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
 use xingka_store::register::{Register, SqlRegister};
 use xingka_store::vault::MasterKey;
 
 use crate::config::Config;
+
+/// The number of a node that shares its store with nobody.
+const ALONE: u16 = 0;
 
 /// A deployment's parts.
 pub struct Deployment {
@@ -56,17 +59,21 @@ impl Deployment {
         Arc::new(SqlRegister::new(self.store.clone()))
     }
 
-    /// This deployment's number among the nodes: its journal's. Where several share a store, a new journal gets
-    /// the next one.
+    /// This deployment's number among the nodes: its journal's. Where several share a store, a journal in which
+    /// nothing stands yet gets the next one.
     async fn node(&self) -> Result<u16> {
         let path = self.config.journal_path();
-        if path.is_file() {
-            let reader = JournalReader::open(&path).await?;
-            let node = reader.node();
-            reader.close().await?;
+        Journal::create(&path, ALONE).await?;
+        let mut reader = JournalReader::open(&path).await?;
+        let begun = !reader.groups(1).await?.is_empty();
+        let node = reader.node();
+        reader.close().await?;
+        if begun || node != ALONE || !self.store.is_shared() {
             return Ok(node);
         }
-        Ok(if self.store.is_shared() { self.store.new_node().await? } else { 0 })
+        let node = self.store.new_node().await?;
+        Journal::number(&path, node).await?;
+        Ok(node)
     }
 
     /// Starts the node: from here on it answers.

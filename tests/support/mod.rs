@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use xingka_testbed::Postgres;
 use xingka_terminal::{Profile, Sent, Swipe, Terminal, TerminalFault};
 use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
@@ -113,6 +114,27 @@ impl Deployment {
         let imported = deployment.run(&["import", deployment.city().to_str().unwrap()]);
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
         deployment
+    }
+
+    /// So many, with one store in PostgreSQL, one set of keys, and the test city: nodes of one deployment.
+    pub fn cluster(nodes: usize) -> Vec<Self> {
+        if let Ok(url) = std::env::var("DEBUG_PG") { return Self::cluster_at(nodes, &url); }
+        Self::cluster_at(nodes, &Postgres::shared().database())
+    }
+
+    /// The same at a given database.
+    pub fn cluster_at(nodes: usize, url: &str) -> Vec<Self> {
+        let nodes: Vec<Self> = (0..nodes).map(|_| Self::new()).collect();
+        for node in &nodes {
+            node.configure(&format!("{PORTS}[store]\nurl = \"{url}\"\n"));
+        }
+        for (key, node) in ["master.key", "card-hash.key"].iter().flat_map(|key| nodes[1..].iter().map(move |node| (key, node))) {
+            fs::copy(nodes[0].dir().join(key), node.dir().join(key)).unwrap();
+        }
+        write_city(&nodes[0].city());
+        let imported = nodes[0].run(&["import", nodes[0].city().to_str().unwrap()]);
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        nodes
     }
 
     pub fn dir(&self) -> PathBuf {

@@ -123,6 +123,9 @@ impl Service {
         // Along its chain: a node never starts on a record that was tampered with.
         let head = reader.follow().await?;
         let shipped = register.shipped(settings.node).await?;
+        if shipped > head.0 {
+            return Err(RegisterError::OtherJournal { node: settings.node, sequence: head.0 + 1 }.into());
+        }
         let patience = settings.answer_deadline;
         let journal = Journal::start(&settings.journal, settings.node, head, settings.durability, patience)?;
         journal.outbox().wait_for_register(register.is_shared());

@@ -183,6 +183,13 @@ impl Journal {
         JournalFile::open(path, node, CREATE_PATIENCE).await?.close().await
     }
 
+    /// Makes it another node's journal. Only one in which nothing stands yet: its number is in its first hash.
+    pub async fn number(path: &Path, node: u16) -> Result<(), JournalError> {
+        let mut file = JournalFile::open(path, node, CREATE_PATIENCE).await?;
+        file.number(node).await?;
+        file.close().await
+    }
+
     /// The right to append, alone, until it is dropped.
     pub fn appender(&self) -> Appender<'_> {
         Appender { tail: self.shared.tail(), shared: &self.shared }

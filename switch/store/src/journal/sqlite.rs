@@ -72,6 +72,12 @@ impl JournalFile {
         Ok(u16::try_from(node).unwrap_or_default())
     }
 
+    pub(super) async fn number(&mut self, node: u16) -> Result<(), JournalError> {
+        let number = sqlx::query("UPDATE node SET number = $1 WHERE NOT EXISTS (SELECT 1 FROM record_groups)");
+        let numbered = number.bind(i64::from(node)).execute(&mut self.connection).await;
+        numbered.map(drop).map_err(|source| self.error(source))
+    }
+
     pub(super) async fn append(&mut self, group: &Group, hash: Hash) -> Result<(), sqlx::Error> {
         let insert = sqlx::query("INSERT INTO record_groups VALUES ($1, $2, $3, $4, $5)")
             .bind(group.first_sequence.cast_signed())
