@@ -31,7 +31,7 @@ CREATE TABLE records (
     node BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
     terminal_id TEXT NOT NULL,
-    -- Its request; of sign-ins and sign-offs batch and stan 0 and mti 800.
+    -- Its request; of sign-ins and sign-offs batch and stan 0 and mti 800, of withdrawals mti 0.
     merchant_id TEXT NOT NULL,
     batch BIGINT NOT NULL,
     stan BIGINT NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE records (
 );
 -- One request has one answer; only reversals may come again with other content, and add nothing.
 CREATE UNIQUE INDEX records_by_request ON records (merchant_id, batch, stan, terminal_id, mti)
-    WHERE standing = 1 AND mti NOT IN (400, 800);
+    WHERE standing = 1 AND mti NOT IN (0, 400, 800);
 CREATE INDEX records_by_terminal ON records (terminal_id, batch, stay, sequence);
 CREATE INDEX records_by_holder ON records (holder_no, at_ms) WHERE holder_no IS NOT NULL;
 CREATE INDEX records_by_purchase ON records (of_terminal, of_batch) WHERE of_terminal IS NOT NULL;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use xingka_core::pan::CardHasher;
 use xingka_server::{Service, Settings};
 use xingka_store::Store;
-use xingka_store::journal::{Journal, JournalReader};
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
+use xingka_store::journal::{Journal, JournalReader};
 use xingka_store::register::{Register, SqlRegister};
 use xingka_store::vault::MasterKey;
 

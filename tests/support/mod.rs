@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use xingka_testbed::Postgres;
 use xingka_terminal::{Profile, Sent, Swipe, Terminal, TerminalFault};
+use xingka_testbed::Postgres;
 use xingka_wire::answer::Answer;
 use xingka_wire::dialect::CUP;
 use xingka_wire::mac::MacAlgorithm;
@@ -118,7 +118,6 @@ impl Deployment {
 
     /// So many, with one store in PostgreSQL, one set of keys, and the test city: nodes of one deployment.
     pub fn cluster(nodes: usize) -> Vec<Self> {
-        if let Ok(url) = std::env::var("DEBUG_PG") { return Self::cluster_at(nodes, &url); }
         Self::cluster_at(nodes, &Postgres::shared().database())
     }
 
@@ -128,7 +127,9 @@ impl Deployment {
         for node in &nodes {
             node.configure(&format!("{PORTS}[store]\nurl = \"{url}\"\n"));
         }
-        for (key, node) in ["master.key", "card-hash.key"].iter().flat_map(|key| nodes[1..].iter().map(move |node| (key, node))) {
+        for (key, node) in
+            ["master.key", "card-hash.key"].iter().flat_map(|key| nodes[1..].iter().map(move |node| (key, node)))
+        {
             fs::copy(nodes[0].dir().join(key), node.dir().join(key)).unwrap();
         }
         write_city(&nodes[0].city());

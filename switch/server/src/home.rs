@@ -30,6 +30,9 @@ pub(crate) enum Need {
     Keys(TerminalId),
     /// A terminal, at home here.
     Home(TerminalId, MerchantId),
+    /// Whether a terminal is still at home here: it may have signed in, or settled, elsewhere meanwhile, and
+    /// what is known here would refuse it wrongly.
+    StillHome(TerminalId),
     /// A batch that isn't open.
     Batch(BatchId),
     /// What a holder has used, and what budgets have spent.
@@ -58,6 +61,8 @@ pub(crate) struct Known {
     pub(crate) counted: Option<HolderNo>,
     /// Where its purchase may have been made.
     pub(crate) sellers: Option<Vec<TerminalId>>,
+    /// Its terminal is still at home here.
+    pub(crate) still_home: bool,
     /// The register couldn't be asked.
     pub(crate) away: bool,
     /// It was counted against everybody's shares.
@@ -106,6 +111,12 @@ impl Node {
                 known.keys = Some(self.opener().open(&sign_ins));
             }
             Need::Home(terminal, merchant) => self.bring_home(terminal, merchant).await?,
+            Need::StillHome(terminal) => {
+                known.still_home = true;
+                if !self.register.is_home(self.settings.node, terminal).await? {
+                    self.forget(&mut self.ledger(), terminal);
+                }
+            }
             Need::Batch(id) => {
                 let batch = self.register.batch(id).await?;
                 self.ledger().put_batch(id, &batch);

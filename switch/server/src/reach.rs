@@ -129,11 +129,8 @@ impl Node {
         }
         match reason {
             WithdrawnFor::Moved | WithdrawnFor::Doubled => {
-                let last = ledger.newest();
                 for terminal in terminals(record) {
-                    ledger.forget(&terminal);
-                    self.move_out(&terminal);
-                    self.reach.moved.lock().insert(terminal, last);
+                    self.forget(&mut ledger, terminal);
                 }
             }
             WithdrawnFor::Exhausted(_) | WithdrawnFor::Unconfirmed => {
@@ -146,6 +143,13 @@ impl Node {
             Some(asked) => self.withdraw(&mut ledger, (asked.key, place), reason),
             None => self.reach.lose(place, reason),
         }
+    }
+
+    /// Forgets a terminal that has moved to another node.
+    pub(crate) fn forget(&self, ledger: &mut Ledger, terminal: TerminalId) {
+        ledger.forget(&terminal);
+        self.move_out(&terminal);
+        self.reach.moved.lock().insert(terminal, ledger.newest());
     }
 
     /// Puts into the journal that one of its records doesn't hold.

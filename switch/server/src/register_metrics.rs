@@ -7,7 +7,7 @@ use crate::home::Need;
 
 /// Counters and gauges about the register.
 pub(crate) struct RegisterMetrics {
-    asked: [Counter; 5],
+    asked: [Counter; 6],
     lost: [Counter; 4],
     /// Stand-in answers given for requests that another node had answered too.
     doubled: Counter,
@@ -43,7 +43,7 @@ impl RegisterMetrics {
         let reachable = gauge!("xingka_register_reachable");
         reachable.set(1.0);
         Self {
-            asked: ["keys", "home", "batch", "counts", "sale"].map(asked),
+            asked: ["keys", "home", "still-home", "batch", "counts", "sale"].map(asked),
             lost: ["moved", "exhausted", "unconfirmed", "doubled"].map(lost),
             doubled: counter!("xingka_register_doubled_total"),
             away: counter!("xingka_register_away_total"),
@@ -55,10 +55,11 @@ impl RegisterMetrics {
 
     /// Something was asked for.
     pub(crate) fn asked(&self, need: &Need) {
-        let [keys, home, batch, counts, sale] = &self.asked;
+        let [keys, home, still_home, batch, counts, sale] = &self.asked;
         let counter = match need {
             Need::Keys(_) => keys,
             Need::Home(..) => home,
+            Need::StillHome(_) => still_home,
             Need::Batch(_) => batch,
             Need::Counts(..) => counts,
             Need::Sale(_) => sale,

@@ -136,7 +136,13 @@ impl Node {
     ) -> Result<Outgoing, Unrecorded> {
         let now = self.clock.now();
         let deadline = arrived + self.settings.answer_deadline;
-        let (authentic, command) = self.authenticate(message, peer, now, known)?;
+        let id = TerminalId(message.request.origin().terminal);
+        let (authentic, command) = self.authenticate(message, peer, now, known).map_err(|refused| match refused {
+            Unrecorded::Noise(Refusal::NotSignedIn | Refusal::WrongMac, _) if self.may_have_moved(&id, known) => {
+                Unrecorded::Needs(Need::StillHome(id))
+            }
+            refused => refused,
+        })?;
         let key = authentic.key().clone();
         peer.prove();
         if !mem::replace(&mut known.charged, true) {
@@ -155,6 +161,9 @@ impl Node {
                 let envelope = Envelope::new(frame, Some(key), deadline).telling(command);
                 return Ok(self.repeat(place, envelope));
             }
+            Admission::Refused(Refusal::BatchOutOfStep) if self.may_have_moved(&id, known) => {
+                return Err(Need::StillHome(id).into());
+            }
             Admission::Refused(refusal) => return Err(Unrecorded::new(refusal, &key)),
         };
         let mut journal = self.journal.appender();
@@ -169,6 +178,11 @@ impl Node {
 
         let envelope = Envelope::new(frame, Some(key), deadline).telling(command);
         Ok(Outgoing::Recorded { ticket, pending, envelope })
+    }
+
+    /// Whether a terminal that counts as at home here may have moved without this node knowing it yet.
+    fn may_have_moved(&self, terminal: &TerminalId, known: &Known) -> bool {
+        self.is_shared() && !known.still_home && !known.away && self.keys(terminal).is_some()
     }
 
     /// Counts an authentic request against its terminal's and merchant's shares, and sees whether there is

@@ -107,6 +107,9 @@ pub trait Register: Send + Sync {
     /// A terminal's sign-ins.
     fn sign_ins(&self, terminal: TerminalId) -> Answer<'_, SignIns>;
 
+    /// Whether a node is a terminal's home.
+    fn is_home(&self, node: u16, terminal: TerminalId) -> Answer<'_, bool>;
+
     /// Makes a node a terminal's home.
     fn bring_home(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Answer<'_, Arrived>;
 

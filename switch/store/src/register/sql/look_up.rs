@@ -103,7 +103,7 @@ async fn standing(tx: &mut Tx, requests: &BTreeSet<RequestKey>) -> Result<BTreeM
     let mut standing = BTreeMap::new();
     for piece in pieces(&keys) {
         let query = Query::new(format!(
-            "SELECT {RECORD_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
+            "SELECT {RECORD_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (0, 400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         let rows: Vec<RecordRow> = query.all(tx).await.doing("looking up standing records")?;
@@ -123,7 +123,7 @@ async fn forget_voids_of_nothing(tx: &mut Tx, standing: &mut BTreeMap<RequestKey
     let mut undone = BTreeSet::new();
     for piece in pieces(&voided) {
         let query = Query::new(format!(
-            "SELECT {KEY_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND undone = 1 AND ({KEY_COLUMNS}) IN (VALUES "
+            "SELECT {KEY_COLUMNS} FROM records WHERE standing = {STANDS} AND mti NOT IN (0, 400, 800) AND undone = 1 AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         let rows: Vec<KeyRow> = query.all(tx).await.doing("looking up voided purchases")?;
@@ -181,11 +181,17 @@ async fn budgets(tx: &mut Tx, wanted: &BTreeSet<BenefitId>) -> Result<Vec<SpentR
     Ok(spent)
 }
 
+/// Where a terminal is at home.
+pub(super) async fn home(tx: &mut Tx, terminal: TerminalId) -> Result<Option<Home>, StoreError> {
+    let query = Query::new("SELECT terminal_id, node, stay, open_batch FROM homes WHERE terminal_id = $1");
+    let query = query.bind(terminal.to_string());
+    let home: Option<HomeRow> = query.first(tx).await.doing("looking up where a terminal is at home")?;
+    Ok(home.map(|HomeRow(_, home)| home))
+}
+
 /// The batch that a terminal's requests must carry.
 pub(super) async fn open_batch(tx: &mut Tx, terminal: TerminalId) -> Result<u32, StoreError> {
-    let query = Query::new("SELECT terminal_id, node, stay, open_batch FROM homes WHERE terminal_id = $1");
-    let home: Option<HomeRow> = query.bind(terminal.to_string()).first(tx).await.doing("looking up an open batch")?;
-    Ok(home.map_or(FIRST_BATCH, |HomeRow(_, home)| home.open_batch))
+    Ok(home(tx, terminal).await?.map_or(FIRST_BATCH, |home| home.open_batch))
 }
 
 /// A batch's requests: all that moved something, and the latest others.

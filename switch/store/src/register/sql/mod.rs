@@ -164,6 +164,19 @@ impl Register for SqlRegister {
         .boxed()
     }
 
+    fn is_home(&self, node: u16, terminal: TerminalId) -> Answer<'_, bool> {
+        async move {
+            if !self.is_shared() {
+                return Ok(true);
+            }
+            let mut tx = self.store.read().await?;
+            let home = look_up::home(&mut tx, terminal).await?;
+            tx.commit().await.doing("asking where a terminal is at home")?;
+            Ok(home.is_some_and(|home| home.node == node))
+        }
+        .boxed()
+    }
+
     fn bring_home(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Answer<'_, Arrived> {
         self.arrive(node, terminal, merchant).boxed()
     }

@@ -13,8 +13,13 @@ use crate::register::RegisterError;
 use crate::sql::{Query, Tx, Value};
 use crate::store::Doing as _;
 
-/// What sign-ins and sign-offs are filed under.
-const HOUSEKEEPING_MTI: u16 = 800;
+/// What records that answer no request with a key are filed under.
+fn keyless_mti(record: &Record) -> u16 {
+    match record.plain() {
+        Record::SignIn(_) | Record::SignOff(_) => 800,
+        _ => 0,
+    }
+}
 
 /// Writes groups and their records; what falls makes room for what stands in its place.
 pub(super) async fn shipment(
@@ -77,7 +82,7 @@ fn record_values(place: Place, record: &Record, taken: &Taken, standing: i64) ->
         key.map_or_else(String::new, |key| key.merchant.to_string()).into(),
         key.map_or(0, |key| key.batch).into(),
         key.map_or(0, |key| key.stan).into(),
-        key.map_or(HOUSEKEEPING_MTI, |key| key.mti).into(),
+        key.map_or(keyless_mti(record), |key| key.mti).into(),
         stay.into(),
         standing.into(),
         filing.lasting.into(),
@@ -157,7 +162,7 @@ async fn write_uses(tx: &mut Tx, uses: &[(HolderNo, Tally)]) -> Result<(), Store
 async fn undo(tx: &mut Tx, requests: &[RequestKey]) -> Result<(), StoreError> {
     for piece in pieces(requests) {
         let query = Query::new(format!(
-            "UPDATE records SET undone = 1 WHERE standing = {STANDS} AND mti NOT IN (400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
+            "UPDATE records SET undone = 1 WHERE standing = {STANDS} AND mti NOT IN (0, 400, 800) AND ({KEY_COLUMNS}) IN (VALUES "
         ));
         let query = query.rows(piece.iter().map(key_values)).then(")");
         query.execute(tx).await.doing("undoing records")?;
