@@ -82,6 +82,11 @@ impl Tallies {
         self.spent.insert(benefit, spent);
     }
 
+    /// Whether a budget is here.
+    pub(crate) fn knows_budget(&self, benefit: BenefitId) -> bool {
+        self.spent.contains_key(&benefit)
+    }
+
     /// A holder's uses of a benefit.
     pub fn tally_of(&self, holder: HolderNo, benefit: BenefitId) -> Option<&Tally> {
         let tallies = self.uses.get(&holder)?;

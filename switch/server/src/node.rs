@@ -61,6 +61,7 @@ impl Node {
         (register, shipped): (Arc<dyn Register>, u64),
     ) -> Arc<Self> {
         let clock = Clock::new(settings.zone.clone());
+        let alone = !register.is_shared();
         // Counted on from the clock, so that a restart doesn't begin again.
         let unrecorded = AtomicU64::new(clock.now().epoch_ms.unsigned_abs() / 100);
         let limits = Limits::new(settings.limits);
@@ -80,7 +81,7 @@ impl Node {
             pressure: Pressure::default(),
             register,
             reach: Reach::new(shipped),
-            ledger: Mutex::new(Ledger::cache()),
+            ledger: Mutex::new(Ledger::cache(alone)),
             sessions: RwLock::default(),
             reader: tokio::sync::Mutex::new(reader),
             unrecorded,
@@ -149,7 +150,7 @@ impl Node {
     /// Forgets everything, and goes on where the journal really ends: the register knows what led there.
     pub(crate) fn begin_anew(&self, head: (u64, Hash)) {
         let mut ledger = self.ledger();
-        *ledger = Ledger::cache();
+        *ledger = Ledger::cache(!self.register.is_shared());
         ledger.shipped(head.0);
         self.sessions.write().clear();
         self.journal.reopen(head);

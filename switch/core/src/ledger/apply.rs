@@ -26,6 +26,9 @@ impl Ledger {
         let key = record.asked().map(|asked| asked.key).filter(|_| self.cache && !change.is_none());
         self.pending.extend(key.map(|key| {
             let uses = matches!(record, Record::Swipe(_) | Record::Offline(_));
+            for effects in change.taken.iter().chain(&change.returned) {
+                self.pending_of.entry(effects.holder_no).or_default().push_back(place.sequence());
+            }
             Pending { place, key, change, uses }
         }));
     }

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::books::{Batch, Book, Money};
-use super::{BatchId, Ledger, RequestKey};
+use super::{BatchId, Ledger, Pending, RequestKey};
 use crate::capsule::Record;
 use crate::ids::{BenefitId, HolderNo, Place, TerminalId};
 use crate::money::Fen;
@@ -37,9 +37,9 @@ pub enum Missing {
 }
 
 impl Ledger {
-    /// A ledger that knows nothing yet and has to be told.
-    pub fn cache() -> Self {
-        Self { cache: true, tallies: Tallies::cache(), ..Self::default() }
+    /// A ledger that knows nothing yet and has to be told. `alone`: nobody else changes what it was told once.
+    pub fn cache(alone: bool) -> Self {
+        Self { cache: true, alone, tallies: Tallies::cache(), ..Self::default() }
     }
 
     /// Whether a terminal's book is here.
@@ -118,9 +118,23 @@ impl Ledger {
         }
         let mut fresh = Tallies::cache();
         fresh.put_uses(holder, tallies);
-        spent.iter().for_each(|(benefit, spent)| fresh.put_spent(*benefit, *spent));
-        let newer = self.pending.iter().filter(|pending| pending.place.sequence() > through);
-        newer.for_each(|pending| fresh.change(&pending.change));
+        let known = |benefit: &BenefitId| self.alone && self.tallies.knows_budget(*benefit);
+        let unknown = spent.iter().filter(|(benefit, _)| !known(benefit));
+        let mut budgets = false;
+        unknown.for_each(|(benefit, spent)| {
+            fresh.put_spent(*benefit, *spent);
+            budgets = true;
+        });
+        if budgets {
+            let newer = self.pending.iter().filter(|pending| pending.place.sequence() > through);
+            newer.for_each(|pending| fresh.change(&pending.change));
+        } else {
+            // Where the register is far behind, there are many, and few are about this holder.
+            let mut sequences: Vec<u64> = self.pending_of.get(&holder).into_iter().flatten().copied().collect();
+            sequences.dedup();
+            let newer = sequences.into_iter().filter(|sequence| *sequence > through);
+            newer.filter_map(|sequence| self.pending_at(sequence)).for_each(|pending| fresh.change(&pending.change));
+        }
         self.tallies.take_from(fresh);
         true
     }
@@ -130,7 +144,8 @@ impl Ledger {
     pub fn shipped(&mut self, through: u64) {
         self.shipped = self.shipped.max(through);
         while self.pending.front().is_some_and(|pending| pending.place.sequence() <= through) {
-            self.pending.pop_front();
+            let Some(pending) = self.pending.pop_front() else { break };
+            self.no_longer_pending(&pending);
         }
         while self.old.len() > OLD_BATCHES_KEPT {
             let Some((terminal, merchant, number)) = self.old.front().copied() else { return };
@@ -154,12 +169,34 @@ impl Ledger {
 
     /// Takes out a swipe whose record doesn't hold.
     pub fn withdraw(&mut self, key: &RequestKey, place: Place) {
-        self.pending.retain(|pending| pending.place != place);
+        if let Some(at) = self.pending.iter().position(|pending| pending.place == place) {
+            let withdrawn = self.pending.remove(at);
+            withdrawn.iter().for_each(|pending| self.no_longer_pending(pending));
+        }
         let Some(batch) = self.books.get_mut(&key.terminal).and_then(|book| book.known_batch_mut(key)) else {
             return;
         };
         if batch.entries.get(&(key.stan, key.mti)).is_some_and(|entry| entry.place == place) {
             batch.entries.remove(&(key.stan, key.mti));
+        }
+    }
+
+    fn pending_at(&self, sequence: u64) -> Option<&Pending> {
+        self.pending.get(self.pending.binary_search_by_key(&sequence, |pending| pending.place.sequence()).ok()?)
+    }
+
+    fn no_longer_pending(&mut self, pending: &Pending) {
+        let sequence = pending.place.sequence();
+        for effects in pending.change.taken.iter().chain(&pending.change.returned) {
+            if let Some(sequences) = self.pending_of.get_mut(&effects.holder_no) {
+                // Nearly always the first.
+                if let Some(at) = sequences.iter().position(|of| *of == sequence) {
+                    sequences.remove(at);
+                }
+                if sequences.is_empty() {
+                    self.pending_of.remove(&effects.holder_no);
+                }
+            }
         }
     }
 

@@ -68,10 +68,14 @@ pub struct Ledger {
     sellers: BTreeMap<MerchantId, BTreeSet<TerminalId>>,
     /// What isn't here is not known.
     cache: bool,
+    /// What is here is changed by nobody else.
+    alone: bool,
     /// The sequence of the record last applied.
     newest: u64,
     /// What records that the register hasn't taken in yet changed in tallies.
     pending: VecDeque<Pending>,
+    /// The sequences of those about a holder.
+    pending_of: HashMap<HolderNo, VecDeque<u64>>,
     /// The register has taken in the records through here.
     shipped: u64,
     /// Batches other than the open ones, in the order in which they came to be.

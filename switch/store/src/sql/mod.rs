@@ -35,6 +35,10 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
 }
 
+/// Where a value goes. As it is in SQLite: to bind a counted one it searches for its name among all, so that
+/// thousands of them would take as long as everything else together.
+const PLACEHOLDER: char = '?';
+
 /// A statement and its values.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -60,13 +64,28 @@ impl Query {
         self
     }
 
-    /// Puts a placeholder into the statement.
+    /// Puts the next value's placeholder into the statement. Not beside `$1`.
     pub(crate) fn value(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
-        let number = self.values.len();
-        self.text.push('$');
-        self.text.push_str(&number.to_string());
+        self.text.push(PLACEHOLDER);
         self
+    }
+
+    /// The text for PostgreSQL, which counts its placeholders.
+    fn counted(&self) -> String {
+        let mut text = String::with_capacity(self.text.len() + 4 * self.values.len());
+        let mut count = 0;
+        for character in self.text.chars() {
+            match character {
+                PLACEHOLDER => {
+                    count += 1;
+                    text.push('$');
+                    text.push_str(&count.to_string());
+                }
+                other => text.push(other),
+            }
+        }
+        text
     }
 
     /// `(v, v, …)`, for `IN`.
@@ -107,8 +126,8 @@ impl Query {
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
             Tx::Postgres(tx) => {
-                let values = postgres(self.values)?;
-                let query = sqlx::query_with(AssertSqlSafe(self.text), values);
+                let text = self.counted();
+                let query = sqlx::query_with(AssertSqlSafe(text), postgres(self.values)?);
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
         }
@@ -130,7 +149,7 @@ impl Query {
                 }
             }
             Tx::Postgres(tx) => {
-                let query = sqlx::query_with(AssertSqlSafe(self.text), postgres(self.values).doing(doing)?);
+                let query = sqlx::query_with(AssertSqlSafe(self.counted()), postgres(self.values).doing(doing)?);
                 let mut rows = query.fetch(&mut **tx);
                 while let Some(row) = rows.try_next().await.doing(doing)? {
                     visit(&Row::Postgres(row))?;
@@ -149,7 +168,7 @@ impl Query {
                 rows.into_iter().map(|row| T::from_row(&Row::Sqlite(row))).collect()
             }
             Tx::Postgres(tx) => {
-                let query = sqlx::query_with(AssertSqlSafe(self.text), postgres(self.values)?);
+                let query = sqlx::query_with(AssertSqlSafe(self.counted()), postgres(self.values)?);
                 let rows = query.fetch_all(&mut **tx).await?;
                 rows.into_iter().map(|row| T::from_row(&Row::Postgres(row))).collect()
             }

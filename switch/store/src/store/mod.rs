@@ -49,7 +49,13 @@ pub struct Store(Pools);
 
 #[derive(Debug, Clone)]
 enum Pools {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        /// Writes what the journal has already: a power cut may take its last commits, and they are sent
+        /// again. Waiting for the disk once more would hold up the journal, which is on the same one.
+        shipper: SqlitePool,
+        readers: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -75,6 +81,17 @@ impl Store {
         })
     }
 
+    /// Begins to write what can be had again from the journals.
+    pub(crate) async fn write_again(&self) -> Result<Tx, StoreError> {
+        match &self.0 {
+            Pools::Sqlite { shipper, .. } => {
+                let begun = shipper.begin_with("BEGIN IMMEDIATE").await;
+                Ok(Tx::Sqlite(begun.doing("waiting for the store to be free for writing")?))
+            }
+            Pools::Postgres(_) => self.write().await,
+        }
+    }
+
     /// Whether several nodes may use it.
     pub const fn is_shared(&self) -> bool {
         matches!(self.0, Pools::Postgres(_))
@@ -83,8 +100,9 @@ impl Store {
     /// Closes all connections, and waits until they are.
     pub async fn close(&self) {
         match &self.0 {
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite { writer, shipper, readers } => {
                 readers.close().await;
+                shipper.close().await;
                 writer.close().await;
             }
             Pools::Postgres(pool) => pool.close().await,

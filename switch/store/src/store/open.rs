@@ -62,8 +62,10 @@ impl Store {
             make_private(path).map_err(|source| StoreError::Create { path: path.to_owned(), source })?;
         }
         keep_a_log(path).await?;
-        let (writer, readers) = (pool(path, 1, WRITER_CACHE), pool(path, READERS, READER_CACHE));
-        let store = Self(Pools::Sqlite { writer, readers });
+        let writer = |synchronous| pool(path, 1, WRITER_CACHE, synchronous);
+        let readers = pool(path, READERS, READER_CACHE, SqliteSynchronous::Full);
+        let (writer, shipper) = (writer(SqliteSynchronous::Full), writer(SqliteSynchronous::Normal));
+        let store = Self(Pools::Sqlite { writer, shipper, readers });
         store.migrate().await?;
         Ok(store)
     }
@@ -158,10 +160,10 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code & 0xff == 5)
 }
 
-fn pool(path: &Path, connections: u32, cache: &'static str) -> SqlitePool {
+fn pool(path: &Path, connections: u32, cache: &'static str, synchronous: SqliteSynchronous) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(ROWS_AHEAD)
         .pragma("cache_size", cache)

@@ -73,7 +73,7 @@ impl SqlRegister {
     }
 
     async fn take_groups_in(&self, node: u16, groups: &[(Group, Hash)]) -> Result<Vec<(u64, Taken)>, RegisterError> {
-        let mut tx = self.store.write().await?;
+        let mut tx = self.store.write_again().await?;
         let shipped = look_up::lock_node(&mut tx, node).await?;
         let mut outcomes = look_up::told_before(&mut tx, node, groups, shipped).await?;
         let shipment = Shipment::after(node, groups, shipped)?;
