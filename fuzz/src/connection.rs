@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -20,6 +20,7 @@ use xingka_server::{LimitSettings, Service, Settings};
 use xingka_store::Store;
 use xingka_store::city_folder::{ImportKeys, import};
 use xingka_store::journal::Durability;
+use xingka_store::register::SqlRegister;
 use xingka_store::vault::MasterKey;
 use xingka_terminal::{Profile, Swipe, Terminal};
 use xingka_wire::answer::Answer;
@@ -165,7 +166,8 @@ async fn start(folder: &Path) -> Service {
         limits: LimitSettings { address_per_s: None, terminal_per_s: None, merchant_per_s: None, sign_in_per_s: None },
         terminals: xingka_server::TerminalSettings::default(),
     };
-    Service::start(settings, store, master, hasher).await.expect("a switch")
+    let register = Arc::new(SqlRegister::new(store.clone()));
+    Service::start(settings, (store, register), master, hasher).await.expect("a switch")
 }
 
 fn write_city(folder: &Path) {

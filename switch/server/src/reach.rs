@@ -42,6 +42,11 @@ impl Reach {
         self.moved.lock().retain(|_, last| *last > through);
     }
 
+    /// How far the register has taken in the journal.
+    pub(crate) fn shipped(&self) -> u64 {
+        *self.shipped.borrow()
+    }
+
     /// Waits until the register has taken in the journal through here.
     pub(crate) async fn until_shipped(&self, through: u64) {
         let mut shipped = self.shipped.subscribe();

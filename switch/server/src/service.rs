@@ -28,7 +28,7 @@ use crate::node::Node;
 use crate::pressure;
 use crate::security::SecurityModule;
 use crate::settings::Settings;
-use crate::shipper::{send_left_over, ship};
+use crate::shipper::{look_again, send_left_over, ship};
 use crate::tls::{Acceptor, TlsError};
 
 /// How often the store is asked for changes: a change made anywhere must be in force
@@ -44,6 +44,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
 const WAITING_TO_BE_ACCEPTED: u32 = 4_096;
+
+/// How often a register that is away is looked for.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a stopping node waits for the register to take in what it has.
 const LAST_SHIPMENT: Duration = Duration::from_secs(3);
@@ -305,6 +308,8 @@ fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> 
     }));
     keeping.spawn(recover(for_recovery));
     keeping.spawn(ship(node.clone()));
+    let for_register = node.clone();
+    keeping.spawn(every(LOOK_AGAIN_EVERY, move || look_again(for_register.clone())));
     keeping.spawn(pressure::watch(node.clone()));
     let for_limits = node.clone();
     keeping.spawn(every(FORGET_EVERY, move || {

@@ -138,9 +138,26 @@ fn taken_in(node: &Node, groups: &[(Group, Hash)], taken: &[(u64, Taken)]) {
     node.ledger().shipped(through);
     node.reach.set_shipped(through);
     node.journal.outbox().settle(through);
+    let lag = lag(node, through);
+    node.metrics.register.lag_records.set(lag as f64);
+    if lag <= CAUGHT_UP {
+        node.regain_register();
+    }
+}
+
+fn lag(node: &Node, through: u64) -> u64 {
     let (committed, _) = node.journal.standing();
-    node.metrics.register.lag_records.set(committed.saturating_sub(through) as f64);
-    if node.reach.is_away() && committed.saturating_sub(through) <= CAUGHT_UP {
+    committed.saturating_sub(through)
+}
+
+/// Whether a register that was away is back, where there is nothing to send it that would show.
+pub(crate) async fn look_again(node: Arc<Node>) {
+    if !node.reach.is_away() {
+        return;
+    }
+    if let Ok(Ok(shipped)) = timeout(PATIENCE, node.register.shipped(node.settings.node)).await
+        && lag(&node, shipped) == 0
+    {
         node.regain_register();
     }
 }

@@ -169,7 +169,11 @@ impl Node {
         let mut journal = self.journal.appender();
         let broken = |_| Unrecorded::new(Refusal::Malfunction, &key);
         journal.ready().map_err(|_| broken(()))?;
-        let at = (now, self.place(journal.next_sequence()));
+        let sequence = journal.next_sequence();
+        if sequence.saturating_sub(self.reach.shipped()) > MAX_UNSHIPPED {
+            return Err(Unrecorded::new(Refusal::RegisterAway, &key));
+        }
+        let at = (now, self.place(sequence));
         let (record, pending) = errand.run(&admitted, &ledger, at).map_err(|_| broken(()))?;
         let ticket = journal.append(&record).map_err(|_| broken(()))?;
         ledger.apply(pending.place(), &record);
@@ -451,6 +455,10 @@ impl Node {
         }
     }
 }
+
+/// Records that the register needn't have yet; past that nothing more is decided. Half an hour of a whole
+/// city's swipes, and a few GB of journal; `xingka_register_lag_records` shows it coming.
+const MAX_UNSHIPPED: u64 = 10_000_000;
 
 /// The first digits of housekeeping's message types.
 const HOUSEKEEPING: u16 = 8;
