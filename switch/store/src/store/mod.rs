@@ -7,7 +7,7 @@
 //! snapshot is no longer the newest, and says so by an error that no time-out cures.
 //!
 //! PostgreSQL where several nodes share a store. The same migrations and the same SQL (see
-//! [`crate::sql`]); its writers run side by side, and wait for each other where they lock the same rows.
+//! `sql`); its writers run side by side, and wait for each other where they lock the same rows.
 
 mod error;
 mod open;
