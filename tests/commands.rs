@@ -187,6 +187,38 @@ fn swipe_explain_replay_and_audit_work_beside_a_running_node() {
     // The stop anchored the journal's head.
     assert_eq!(deployment.json(&["audit", "verify"])["anchored_through"], 8);
     assert!(deployment.json(&["doctor"])["ok"].as_bool().unwrap());
+    // It had sent everything to the central store as well.
+    let verified = deployment.json(&["audit", "verify"]);
+    assert_eq!((&verified["register"][0]["records"], &verified["register"][0]["hash"]), (&json!(8), &verified["hash"]));
+
+    let told = deployment.json(&["audit", "who", "H5"]);
+    let told: Vec<[&Value; 6]> = told["told"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| ["merchant", "asked", "code", "star", "off_bp", "decision_id"].map(|key| &line[key]))
+        .collect();
+    let line = |merchant, asked: &str, code, off_bp: Value, id: &Value| {
+        json!([merchant, asked, code, 5, off_bp, id]).as_array().unwrap().clone()
+    };
+    assert_eq!(
+        told[0].map(Clone::clone).to_vec(),
+        line(support::SHOP, "purchase", "00", json!(2_300), &shop["decision_id"])
+    );
+    assert_eq!(
+        told[1].map(Clone::clone).to_vec(),
+        line(support::HALL, "counter service", "11", Value::Null, &hall["decision_id"])
+    );
+    assert_eq!(
+        told[2].map(Clone::clone).to_vec(),
+        line(support::BANK, "inquiry", "00", json!(0), &bank["decision_id"])
+    );
+    assert_eq!(told.len(), 4);
+    assert_eq!(deployment.json(&["audit", "who", "H5", "--from", "2039-01-01T00:00:00Z"])["told"], json!([]));
+    assert_eq!(deployment.json(&["audit", "who", "H0"])["told"], json!([]));
+    let error = error_of(&deployment.run(&["audit", "who", "H77"]));
+    assert!(error.contains("no holder \"H77\""), "{error}");
+    assert!(deployment.run(&["audit", "who", "H5"]).status.success());
 }
 
 #[test]
@@ -219,6 +251,24 @@ fn a_journal_that_was_tampered_with_is_found_and_not_served() {
         assert!(error.contains(expected), "{tampering}: {error}");
         restore(&journal, &whole);
     }
+    let store = deployment.dir().join("data/xingka.db");
+    let whole_store = fs::read(&store).unwrap();
+    for (tampering, expected) in [
+        ("UPDATE records SET record = zeroblob(length(record)) WHERE sequence = 3", "records 3 to 3 were changed"),
+        (
+            "UPDATE record_groups SET committed_ms = committed_ms + 1 WHERE first_sequence = 2",
+            "records 2 to 2 were changed",
+        ),
+        ("DELETE FROM record_groups WHERE first_sequence = 3", "record 3 should come next"),
+        ("DELETE FROM records WHERE sequence = 3", "records 3 to 3 were changed"),
+        ("DELETE FROM record_groups WHERE first_sequence > 4", "its end was cut off"),
+    ] {
+        execute(&store, tampering);
+        let error = error_of(&deployment.run(&["audit", "verify"]));
+        assert!(error.contains(expected), "{tampering}: {error}");
+        restore(&store, &whole_store);
+    }
+    assert!(deployment.run(&["audit", "verify"]).status.success());
     execute(&journal, "UPDATE record_groups SET records = zeroblob(length(records)) WHERE first_sequence = 3");
     assert!(error_of(&deployment.run(&["serve"])).contains("were changed"));
 }

@@ -268,6 +268,33 @@ fn disclose(capsule: &Capsule, verdict: &Verdict, answer: &mut IntegrityAnswer<'
     answer.discount_bp = rate.and_then(|rate| u16::try_from(rate.0).ok());
 }
 
+/// What an answer disclosed, for whoever asks what was told about a holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosed {
+    /// The response code.
+    pub code: ResponseCode,
+    /// DF11, where the terminal's scope let it be told.
+    pub star: Option<u8>,
+    /// DF13.
+    pub discount_bp: Option<u16>,
+    /// DF17.
+    pub priority: Option<u8>,
+    /// DF1C.
+    pub days: Option<u8>,
+    /// DF1A.
+    pub text: String,
+}
+
+/// What a swipe's answer disclosed.
+pub fn disclosed(capsule: &Capsule, verdict: &Verdict) -> Disclosed {
+    let mut integrity = IntegrityAnswer::default();
+    if verdict.approved() {
+        disclose(capsule, verdict, &mut integrity);
+    }
+    let IntegrityAnswer { star, discount_bp, priority, days, .. } = integrity;
+    Disclosed { code: code_of(verdict.outcome), star, discount_bp, priority, days, text: text(capsule, verdict) }
+}
+
 /// DF1A: at most 80 bytes, and nothing that the other tags don't tell.
 fn text(capsule: &Capsule, verdict: &Verdict) -> String {
     if let Outcome::Refused(refusal) = verdict.outcome {

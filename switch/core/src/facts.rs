@@ -29,6 +29,17 @@ pub enum AskKind {
     CounterService,
 }
 
+impl AskKind {
+    /// Its name, for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::StarInquiry => "inquiry",
+            Self::Purchase => "purchase",
+            Self::CounterService => "counter service",
+        }
+    }
+}
+
 /// How the card was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AskedCard {

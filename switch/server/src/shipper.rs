@@ -82,6 +82,9 @@ async fn send_written(node: &Node, first: u64, last: u64) {
 
 /// Sends what a former run of this node left unsent; unlike later, nobody waits, and what is wrong is said.
 pub(crate) async fn send_left_over(node: &Node, first: u64, last: u64) -> Result<(), ServiceError> {
+    if first <= last {
+        tracing::info!(records = last + 1 - first, "sending the register what it doesn't have yet");
+    }
     let mut next = first;
     while next <= last {
         let groups = read_back(node, next).await?;

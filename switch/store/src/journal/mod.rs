@@ -19,13 +19,15 @@ mod commit;
 mod outbox;
 mod read;
 mod sqlite;
+mod verify;
 
 pub mod anchor;
 pub mod chain;
 
 pub use append::{Appender, Durability, Journal, NotAppended, Ticket};
 pub use outbox::{Outbox, Sent};
-pub use read::{JournalReader, Stored, Verified};
+pub use read::{JournalReader, Stored};
+pub use verify::{Verified, Verifier};
 
 use std::path::PathBuf;
 use thiserror::Error;

@@ -1,6 +1,5 @@
 //! Reading the journal, beside whoever appends to it.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use super::JournalError;
 use super::anchor::{Anchor, AnchorKey};
 use super::chain::{ChainFault, Follower, Group, Hash};
 use super::sqlite::JournalFile;
+use super::verify::{Verified, Verifier};
 
 /// Groups read at a time: some megabytes at the most.
 const GROUPS_AT_ONCE: i64 = 64;
@@ -21,21 +21,6 @@ pub struct Stored {
     pub sequence: u64,
     /// What stands there.
     pub record: Record,
-}
-
-/// What a whole, unbroken chain holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// How many records.
-    pub records: u64,
-    /// How many commits.
-    pub groups: u64,
-    /// How many anchors it goes through.
-    pub anchors: usize,
-    /// Its newest anchor's place; changes after it can't be told from honest records.
-    pub anchored_through: u64,
-    /// The last record's place, and the hash there.
-    pub head: (u64, Hash),
 }
 
 /// A journal file opened to read.
@@ -115,30 +100,15 @@ impl JournalReader {
 
     /// Checks the whole chain, each record in it, and that it goes through every anchor.
     pub async fn verify(&mut self, anchors: &[Anchor], key: &AnchorKey) -> Result<Verified, JournalError> {
-        let mut open = self.genuine(anchors, key)?;
-        let anchored_through = open.last_key_value().map_or(0, |(sequence, _)| *sequence);
-        let mut follower = Follower::new(self.node);
-        let mut count = 0;
+        let mut verifier = Verifier::new(self.node, anchors, key).map_err(|fault| self.broken(fault))?;
         loop {
-            let groups = self.groups_after(&follower).await?;
-            for (group, hash) in &groups {
-                follower.follow(group, *hash).map_err(|fault| self.broken(fault))?;
-                group.decode().map_err(|fault| self.broken(fault))?;
-                pass_anchor(&mut open, follower.head()).map_err(|fault| self.broken(fault))?;
-                count += 1;
-            }
+            let groups = self.groups(verifier.through() + 1).await?;
             if groups.is_empty() {
-                break;
+                return verifier.end(true).map_err(|fault| self.broken(fault));
             }
-        }
-        let head = follower.head();
-        match open.first_key_value() {
-            // An anchor in the middle of a group that was never written that way.
-            Some((sequence, _)) if *sequence < head.0 => {
-                Err(self.broken(ChainFault::Rewritten { sequence: *sequence }))
+            for (group, hash) in &groups {
+                verifier.take(group, *hash).map_err(|fault| self.broken(fault))?;
             }
-            Some((sequence, _)) => Err(self.broken(ChainFault::CutOff { end: head.0, anchored: *sequence })),
-            None => Ok(Verified { records: head.0, groups: count, anchors: anchors.len(), anchored_through, head }),
         }
     }
 
@@ -170,23 +140,7 @@ impl JournalReader {
         Ok(groups.into_iter().filter(|(group, _)| group.last_sequence > last).collect())
     }
 
-    fn genuine(&self, anchors: &[Anchor], key: &AnchorKey) -> Result<BTreeMap<u64, Hash>, JournalError> {
-        let ours = anchors.iter().filter(|anchor| anchor.node == self.node);
-        ours.map(|anchor| {
-            key.check(anchor).map_err(|fault| self.broken(fault))?;
-            Ok((anchor.sequence, anchor.hash))
-        })
-        .collect()
-    }
-
     fn broken(&self, fault: ChainFault) -> JournalError {
         JournalError::Broken { path: self.file.path().to_owned(), fault }
-    }
-}
-
-fn pass_anchor(open: &mut BTreeMap<u64, Hash>, (sequence, hash): (u64, Hash)) -> Result<(), ChainFault> {
-    match open.remove(&sequence) {
-        Some(anchored) if anchored != hash => Err(ChainFault::Rewritten { sequence }),
-        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 
 mod sql;
 
-pub use sql::SqlRegister;
+pub use sql::{SqlRegister, Told};
 
 use futures_util::future::BoxFuture;
 use thiserror::Error;
@@ -28,6 +28,14 @@ pub enum RegisterError {
     /// A group isn't what its chain says.
     #[error("the journal's groups can't be sent to the register: {0}")]
     Chain(#[from] ChainFault),
+    /// What it holds of a node's journal isn't what was sent.
+    #[error("the register's copy of node {node}'s journal: {fault}")]
+    Broken {
+        /// Whose.
+        node: u16,
+        /// Where and how.
+        fault: ChainFault,
+    },
     /// Two journals under one number.
     #[error(
         "the register has other records of node {node} at record {sequence} than this journal: the data folder is a \

@@ -5,9 +5,12 @@
 //! same order (the node's own, homes, uses, budgets, each by its key), so that nodes wait for each
 //! other and never in a circle.
 
+mod audit;
 mod look_up;
 mod rows;
 mod write;
+
+pub use audit::Told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use xingka_core::money::Fen;
 use xingka_core::tallies::{Latest, Tally};
 use xingka_core::time::{Date, Month};
 
+use crate::journal::chain::Hash;
 use crate::sql::{FromRow, Row, Value};
 
 /// A value that this version can't read.
@@ -95,6 +96,36 @@ pub(super) struct StandingRow(pub(super) u64, pub(super) i64, pub(super) u64);
 impl FromRow for StandingRow {
     fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self(number(row, 0, "sequence")?, row.get(1)?, number(row, 2, "stay")?))
+    }
+}
+
+/// node, shipped
+pub(super) struct NodeRow(pub(super) u16, pub(super) u64);
+
+impl FromRow for NodeRow {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
+        Ok(Self(number(row, 0, "node")?, number(row, 1, "shipped")?))
+    }
+}
+
+/// first_sequence, last_sequence, committed_ms, hash
+pub(super) struct GroupRow {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) committed_ms: i64,
+    pub(super) hash: Hash,
+}
+
+impl FromRow for GroupRow {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
+        let hash: Vec<u8> = row.get(3)?;
+        Ok(Self {
+            first: number(row, 0, "first_sequence")?,
+            last: number(row, 1, "last_sequence")?,
+            committed_ms: row.get(2)?,
+            // A hash of another length was tampered with, and is none that any group has.
+            hash: Hash(hash.try_into().unwrap_or_default()),
+        })
     }
 }
 
