@@ -16,6 +16,10 @@ use crate::tallies::{Tallies, Tally};
 /// Batches that stay though they aren't open: their late repeats and reversals come soon after.
 const OLD_BATCHES_KEPT: usize = 1_024;
 
+/// So many records count as pending after the register has taken them in: what it says of a holder may be
+/// from before that, and on its way while it takes in some more.
+const SHIPPED_KEPT: u64 = 10_000;
+
 /// A terminal's batch, as the register has it.
 #[derive(Debug, Default)]
 pub struct BatchRecords {
@@ -113,7 +117,7 @@ impl Ledger {
         spent: &[(BenefitId, Fen)],
         through: u64,
     ) -> bool {
-        if through < self.shipped {
+        if through < self.forgotten_through() {
             return false;
         }
         let mut fresh = Tallies::cache();
@@ -126,8 +130,8 @@ impl Ledger {
             budgets = true;
         });
         if budgets {
-            let newer = self.pending.iter().filter(|pending| pending.place.sequence() > through);
-            newer.for_each(|pending| fresh.change(&pending.change));
+            let counted = self.pending.partition_point(|pending| pending.place.sequence() <= through);
+            self.pending.range(counted..).for_each(|pending| fresh.change(&pending.change));
         } else {
             // Where the register is far behind, there are many, and few are about this holder.
             let mut sequences: Vec<u64> = self.pending_of.get(&holder).into_iter().flatten().copied().collect();
@@ -143,7 +147,8 @@ impl Ledger {
     /// may be forgotten.
     pub fn shipped(&mut self, through: u64) {
         self.shipped = self.shipped.max(through);
-        while self.pending.front().is_some_and(|pending| pending.place.sequence() <= through) {
+        let forgotten = self.forgotten_through();
+        while self.pending.front().is_some_and(|pending| pending.place.sequence() <= forgotten) {
             let Some(pending) = self.pending.pop_front() else { break };
             self.no_longer_pending(&pending);
         }
@@ -181,6 +186,11 @@ impl Ledger {
         }
     }
 
+    /// What was pending through here isn't remembered any more.
+    fn forgotten_through(&self) -> u64 {
+        self.shipped.saturating_sub(SHIPPED_KEPT)
+    }
+
     fn pending_at(&self, sequence: u64) -> Option<&Pending> {
         self.pending.get(self.pending.binary_search_by_key(&sequence, |pending| pending.place.sequence()).ok()?)
     }
@@ -202,11 +212,93 @@ impl Ledger {
 
     /// Swipes that used something up, and that the register hasn't taken in.
     pub fn unconfirmed(&self) -> Vec<(RequestKey, Place)> {
-        self.pending.iter().filter(|pending| pending.uses).map(|pending| (pending.key, pending.place)).collect()
+        let unshipped = self.pending.iter().filter(|pending| pending.place.sequence() > self.shipped);
+        unshipped.filter(|pending| pending.uses).map(|pending| (pending.key, pending.place)).collect()
     }
 
     /// The sequence of the record applied last.
     pub fn newest(&self) -> u64 {
         self.newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::capsule::Effects;
+    use crate::ledger::Pending;
+    use crate::tallies::Change;
+    use crate::time::Date;
+    use crate::verdict::Use;
+
+    const HOLDER: HolderNo = HolderNo(7);
+    const BENEFIT: BenefitId = BenefitId(3);
+    const TODAY: Date = Date(20_000);
+
+    fn use_once(ledger: &mut Ledger, sequence: u64) {
+        let uses = vec![Use { benefit: BENEFIT, off: Fen(10) }];
+        let change = Change { taken: vec![Effects { holder_no: HOLDER, date: TODAY, uses }], returned: vec![] };
+        ledger.tallies.change(&change);
+        ledger.pending_of.entry(HOLDER).or_default().push_back(sequence);
+        let key = RequestKey {
+            merchant: crate::ids::MerchantId([b'1'; 15]),
+            terminal: TerminalId([b'1'; 8]),
+            batch: 1,
+            stan: sequence as u32,
+            mti: 200,
+        };
+        ledger.pending.push_back(Pending { place: Place::new(0, sequence), key, change, uses: true });
+        ledger.newest = sequence;
+    }
+
+    fn counted(ledger: &Ledger) -> (u32, Fen) {
+        let counts = ledger.counts(HOLDER, &[BENEFIT], TODAY);
+        (counts.uses_of(BENEFIT).today, counts.spent_on(BENEFIT))
+    }
+
+    /// Whatever the register has taken in when it is asked, and by the time its answer arrives.
+    #[test]
+    fn a_use_is_counted_once_however_far_the_register_is() {
+        for alone in [true, false] {
+            for (asked_at, arrived_at) in [(0, 0), (0, 3), (2, 3), (3, 3)] {
+                let mut ledger = Ledger::cache(alone);
+                (1..=3).for_each(|sequence| use_once(&mut ledger, sequence));
+                assert!(ledger.missing_counts(HOLDER, &[BENEFIT]).is_some());
+                let mut known = Tallies::default();
+                ledger.pending.iter().take(asked_at).for_each(|pending| known.change(&pending.change));
+                let tallies: Vec<Tally> = known.uses().map(|(_, tally)| *tally).collect();
+                let spent = [(BENEFIT, known.spent_on(BENEFIT))];
+                ledger.shipped(arrived_at as u64);
+                assert!(ledger.put_counts(HOLDER, tallies, &spent, asked_at as u64));
+                assert_eq!(counted(&ledger), (3, Fen(30)), "{alone} {asked_at} {arrived_at}");
+                assert!(ledger.missing_counts(HOLDER, &[BENEFIT]).is_none());
+                use_once(&mut ledger, 4);
+                assert_eq!(counted(&ledger), (4, Fen(40)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_old_is_asked_for_again() {
+        let mut ledger = Ledger::cache(false);
+        use_once(&mut ledger, 1);
+        ledger.shipped(SHIPPED_KEPT + 1);
+        assert!(!ledger.put_counts(HOLDER, vec![], &[], 0));
+        assert!(ledger.put_counts(HOLDER, vec![], &[], 1));
+        assert!(ledger.pending.is_empty() && ledger.pending_of.is_empty());
+    }
+
+    #[test]
+    fn what_was_withdrawn_is_not_counted_and_what_is_shipped_not_unconfirmed() {
+        let mut ledger = Ledger::cache(false);
+        (1..=3).for_each(|sequence| use_once(&mut ledger, sequence));
+        ledger.shipped(1);
+        assert_eq!(ledger.unconfirmed().len(), 2);
+        let (key, place) = ledger.unconfirmed()[0];
+        ledger.withdraw(&key, place);
+        assert!(ledger.put_counts(HOLDER, vec![], &[(BENEFIT, Fen::ZERO)], 0));
+        assert_eq!(counted(&ledger), (2, Fen(20)));
     }
 }
