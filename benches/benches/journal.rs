@@ -9,7 +9,7 @@ use xingka_core::capsule::{Record, SignOff};
 use xingka_core::ids::TerminalId;
 use xingka_core::time::{Date, Moment};
 use xingka_store::journal::chain::Hash;
-use xingka_store::journal::{Durability, Journal};
+use xingka_store::journal::{Durability, Journal, JournalAt};
 
 const NODE: u16 = 1;
 const GROUPS: [u64; 3] = [1, 16, 256];
@@ -23,7 +23,8 @@ fn record(number: u64) -> Record {
 async fn open(path: &Path) -> Journal {
     Journal::create(path, NODE).await.expect("a journal");
     let head = (0, Hash::genesis(NODE));
-    Journal::start(path, NODE, head, Durability::BeforeAnswer, Duration::from_secs(30)).expect("a journal")
+    Journal::start(&JournalAt::File(path.to_owned()), NODE, head, Durability::BeforeAnswer, Duration::from_secs(30))
+        .expect("a journal")
 }
 
 /// Appends a group in one go and waits for it.

@@ -2,23 +2,34 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::time::Instant;
 use xingka_core::time::{Date, Moment};
 
-/// Wall-clock time in the deployment's zone.
+/// Time in the deployment's zone.
 #[derive(Debug, Clone)]
 pub struct Clock {
     zone: TimeZone,
+    /// Where it doesn't show the system's time: what it showed when, by the runtime's timers.
+    simulated: Option<(Timestamp, Instant)>,
 }
 
 impl Clock {
     /// A clock that counts days and hours in `zone`.
     pub fn new(zone: TimeZone) -> Self {
-        Self { zone }
+        Self { zone, simulated: None }
+    }
+
+    /// A clock that showed `began` now and goes as the runtime's timers do: a simulation's.
+    pub fn simulated(zone: TimeZone, began: Timestamp) -> Self {
+        Self { zone, simulated: Some((began, Instant::now())) }
     }
 
     /// Now.
     pub fn now(&self) -> Moment {
-        self.at(Timestamp::now())
+        self.at(match self.simulated {
+            None => Timestamp::now(),
+            Some((began, since)) => began + since.elapsed(),
+        })
     }
 
     /// Any time, as this deployment's zone sees it.

@@ -2,6 +2,7 @@
 //! service that keeps the node's memory true.
 //!
 //! * [`service`]: starts, watches and stops a node.
+//! * [`engine`]: a node without its doors, and the tasks that keep its memory true.
 //! * `listener`: who is let in.
 //! * `connection`: one connection's frames in and answers out.
 //! * `spine`: frame, decode, authenticate, decide, record, respond.
@@ -18,6 +19,7 @@
 //! knows a rule or a field.
 
 pub mod service;
+pub mod engine;
 mod listener;
 mod connection;
 mod line;

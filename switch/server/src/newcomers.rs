@@ -52,10 +52,19 @@ impl Queue {
 impl Newcomers {
     /// Adds a connection.
     pub(crate) fn enter(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Newcomer {
+        self.add(Arc::downgrade(stream))
+    }
+
+    /// Adds somebody who has no connection: there is nothing to be put out.
+    pub(crate) fn enter_unseen(self: &Arc<Self>) -> Newcomer {
+        self.add(Weak::new())
+    }
+
+    fn add(self: &Arc<Self>, stream: Weak<TcpStream>) -> Newcomer {
         let mut queue = self.0.lock();
         queue.arrivals += 1;
         let number = queue.arrivals;
-        queue.waiting.insert(number, Waiting { since: Instant::now(), stream: Arc::downgrade(stream) });
+        queue.waiting.insert(number, Waiting { since: Instant::now(), stream });
         Newcomer { number, among: self.clone() }
     }
 

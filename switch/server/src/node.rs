@@ -12,7 +12,7 @@ use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::Moment;
 use xingka_store::City;
 use xingka_store::journal::chain::Hash;
-use xingka_store::journal::{Journal, JournalError, JournalReader};
+use xingka_store::journal::{Journal, JournalAt, JournalError, JournalReader};
 use xingka_store::register::Register;
 
 use crate::clock::Clock;
@@ -32,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) city: City,
     pub(crate) journal: Journal,
+    pub(crate) journal_at: JournalAt,
     pub(crate) hasher: CardHasher,
     pub(crate) security: SecurityModule,
     pub(crate) metrics: Metrics,
@@ -53,25 +54,23 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(
-        settings: Settings,
+        (settings, clock): (Settings, Clock),
         city: City,
-        hasher: CardHasher,
-        security: SecurityModule,
-        journal: (Journal, JournalReader),
+        (hasher, security): (CardHasher, SecurityModule),
+        (journal, reader, journal_at): (Journal, JournalReader, JournalAt),
         (register, shipped): (Arc<dyn Register>, u64),
     ) -> Arc<Self> {
-        let clock = Clock::new(settings.zone.clone());
         let alone = !register.is_shared();
         // Counted on from the clock, so that a restart doesn't begin again.
         let unrecorded = AtomicU64::new(clock.now().epoch_ms.unsigned_abs() / 100);
         let limits = Limits::new(settings.limits);
-        let (journal, reader) = journal;
         let offered = Offered::new(settings.terminals.parameters);
         Arc::new(Self {
             settings,
             clock,
             city,
             journal,
+            journal_at,
             hasher,
             security,
             metrics: Metrics::new(),

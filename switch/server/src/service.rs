@@ -1,7 +1,6 @@
 //! A running node: listens, keeps its memory true, stops cleanly.
 
 use std::fs::{File, TryLockError};
-use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,40 +12,28 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{interval, timeout};
 use xingka_core::pan::CardHasher;
 use xingka_store::journal::anchor::{ANCHOR_KEY_LABEL, AnchorKey};
-use xingka_store::journal::chain::Hash;
-use xingka_store::journal::{Durability, Journal, JournalError, JournalReader};
+use xingka_store::journal::{Durability, JournalAt, JournalError};
 use xingka_store::register::{Register, RegisterError};
 use xingka_store::vault::MasterKey;
 use xingka_store::{City, Store, StoreError};
 
+use crate::clock::Clock;
+use crate::engine::{Engine, Parts, every};
 use crate::health::Health;
 use crate::listener::{Door, accept};
 use crate::node::Node;
-use crate::pressure;
-use crate::security::SecurityModule;
 use crate::settings::Settings;
-use crate::shipper::{look_again, send_left_over, ship};
 use crate::tls::{Acceptor, TlsError};
-
-/// How often the store is asked for changes: a change made anywhere must be in force
-/// within a second.
-const CATCH_UP_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the journal's head is anchored, where it moved: what is tampered with behind the
 /// newest anchor can't be told from honest records.
 const ANCHOR_EVERY: Duration = Duration::from_secs(30);
 
-/// How often shares that are whole again are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(10);
-
 /// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
 const WAITING_TO_BE_ACCEPTED: u32 = 4_096;
-
-/// How often a register that is away is looked for.
-const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a stopping node waits for the register to take in what it has.
 const LAST_SHIPMENT: Duration = Duration::from_secs(3);
@@ -119,31 +106,21 @@ impl Service {
         let lock = lock(&settings.journal)?;
         store.check_keys(&master, &hasher).await?;
         let anchor_key = AnchorKey::new(&master.derive(ANCHOR_KEY_LABEL).map_err(StoreError::from)?);
-        let security = SecurityModule::new(master);
         let city = City::load(&store).await?;
-        Journal::create(&settings.journal, settings.node).await?;
-        let mut reader = JournalReader::open(&settings.journal).await?;
-        // Along its chain: a node never starts on a record that was tampered with.
-        let head = reader.follow().await?;
-        let shipped = register.shipped(settings.node).await?;
-        if shipped > head.0 {
-            return Err(RegisterError::OtherJournal { node: settings.node, sequence: head.0 + 1 }.into());
-        }
-        let patience = settings.answer_deadline;
-        let journal = Journal::start(&settings.journal, settings.node, head, settings.durability, patience)?;
-        journal.outbox().wait_for_register(register.is_shared());
+        let journal = JournalAt::File(settings.journal.clone());
+        journal.create(settings.node).await?;
         let doors = Doors::open(&settings)?;
         if let Durability::Interval(interval) = settings.durability {
             tracing::warn!(?interval, "answers leave before they are recorded; a crash may lose the last interval");
         }
-        let node = Node::new(settings, city, hasher, security, (journal, reader), (register, shipped));
-        // What was in flight when the node ended: terminals come home to what it led to.
-        send_left_over(&node, shipped + 1, head.0).await?;
-        let (stop, stopping) = watch::channel(false);
         let store = Arc::new(store);
-        let newest = Arc::new(AtomicU64::new(newest_anchor(&store, node.settings.node).await?));
-        let anchors = Anchors { node: node.clone(), store: store.clone(), key: anchor_key, newest };
-        let mut keeping = keep(&node, &store, &anchors);
+        let newest = Arc::new(AtomicU64::new(newest_anchor(&store, settings.node).await?));
+        let clock = Clock::new(settings.zone.clone());
+        let parts = Parts { city, feed: store.clone(), register, journal, master, hasher, clock };
+        let Engine { node, mut keeping } = Engine::start(settings, parts).await?;
+        let (stop, stopping) = watch::channel(false);
+        let anchors = Anchors { node: node.clone(), store, key: anchor_key, newest };
+        keeping.spawn(anchor_often(anchors.clone()));
         let Doors { plain, tls } = doors;
         if let Some(acceptor) = tls.as_ref().and_then(|(door, _)| door.tls.clone()) {
             keeping.spawn(reload(node.clone(), acceptor));
@@ -285,78 +262,6 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, Socket
     Ok((listener, address))
 }
 
-/// The tasks that keep a node's memory true while it answers.
-fn keep(node: &Arc<Node>, store: &Arc<Store>, anchors: &Anchors) -> JoinSet<()> {
-    let mut keeping = JoinSet::new();
-    let (for_changes, for_recovery, anchors) = (node.clone(), node.clone(), anchors.clone());
-    let store = store.clone();
-    keeping.spawn(every(CATCH_UP_EVERY, move || {
-        let (node, store) = (for_changes.clone(), store.clone());
-        async move {
-            if let Err(error) = node.city.catch_up(&store).await {
-                tracing::error!(%error, "changes in the store can't be read; trying again");
-            }
-        }
-    }));
-    keeping.spawn(every(ANCHOR_EVERY, move || {
-        let anchors = anchors.clone();
-        async move {
-            if let Err(error) = anchors.anchor().await {
-                tracing::error!(%error, "the journal can't be anchored; trying again");
-            }
-        }
-    }));
-    keeping.spawn(recover(for_recovery));
-    keeping.spawn(ship(node.clone()));
-    let for_register = node.clone();
-    keeping.spawn(every(LOOK_AGAIN_EVERY, move || look_again(for_register.clone())));
-    keeping.spawn(pressure::watch(node.clone()));
-    let for_limits = node.clone();
-    keeping.spawn(every(FORGET_EVERY, move || {
-        for_limits.limits.forget_idle();
-        ready(())
-    }));
-    keeping
-}
-
-async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() -> F) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        work().await;
-    }
-}
-
-/// After a commit failed and writing works again: what the journal really holds goes to the
-/// register, memory begins anew from there, and the node answers again.
-async fn recover(node: Arc<Node>) {
-    loop {
-        node.journal.writable_again().await;
-        match journal_end(&node.settings.journal).await {
-            Ok(head) => {
-                // The last group may have got there though its commit was said to fail.
-                let (known, _) = node.journal.head();
-                node.journal.outbox().push_written(known + 1, head.0);
-                node.reach.until_shipped(head.0).await;
-                node.begin_anew(head);
-                tracing::info!("the journal can be written again; the node answers");
-            }
-            Err(error) => {
-                tracing::error!(%error, "the journal can't be read back; trying again");
-                tokio::time::sleep(CATCH_UP_EVERY).await;
-            }
-        }
-    }
-}
-
-async fn journal_end(journal: &Path) -> Result<(u64, Hash), JournalError> {
-    let mut reader = JournalReader::open(journal).await?;
-    let head = reader.follow().await;
-    reader.close().await?;
-    head
-}
-
 async fn newest_anchor(store: &Store, node: u16) -> Result<u64, StoreError> {
     let anchors = store.anchors().await?;
     let ours = anchors.iter().filter(|anchor| anchor.node == node);
@@ -386,4 +291,13 @@ impl Anchors {
         tracing::info!(sequence, %hash, "anchored");
         Ok(())
     }
+}
+
+async fn anchor_often(anchors: Anchors) {
+    every(ANCHOR_EVERY, || async {
+        if let Err(error) = anchors.anchor().await {
+            tracing::error!(%error, "the journal can't be anchored; trying again");
+        }
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 use xingka_core::ids::Place;
 use xingka_core::register::Taken;
 use xingka_store::journal::chain::{Group, Hash};
-use xingka_store::journal::{JournalError, JournalReader, Sent};
+use xingka_store::journal::{JournalError, Sent};
 use xingka_store::register::RegisterError;
 
 use crate::home::PATIENCE;
@@ -97,7 +97,7 @@ pub(crate) async fn send_left_over(node: &Node, first: u64, last: u64) -> Result
 }
 
 async fn read_back(node: &Node, from: u64) -> Result<Vec<(Group, Hash)>, JournalError> {
-    let mut reader = JournalReader::open(&node.settings.journal).await?;
+    let mut reader = node.journal_at.reader(node.settings.node).await?;
     let groups = reader.groups(from).await;
     reader.close().await?;
     groups

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use xingka_core::city::{Card, Category, Holder, HolderStatus, Merchant, Star, Terminal};
 use xingka_core::ids::{HolderNo, MerchantId, PanKey, RuleBookVersion, TerminalId};
@@ -65,6 +67,31 @@ struct Behind {
     merchants: HashMap<MerchantId, Merchant>,
 }
 
+/// What a city is kept true by: the store, or what a simulation has in its place.
+pub trait Feed: Send + Sync {
+    /// Applies to a city what has changed since the last time; says how many rows that was.
+    fn catch_up<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<usize, StoreError>>;
+}
+
+impl Feed for Store {
+    fn catch_up<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<usize, StoreError>> {
+        city.catch_up(self).boxed()
+    }
+}
+
+/// Changes to a city that didn't come out of a store.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// Holders.
+    pub holders: Vec<(HolderNo, Holder)>,
+    /// Cards.
+    pub cards: Vec<(PanKey, Card)>,
+    /// Terminals, with where they stand.
+    pub terminals: Vec<CityTerminal>,
+    /// The rule book.
+    pub rules: Option<Arc<RuleBook>>,
+}
+
 /// How much of everything there is, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CityCounts {
@@ -85,17 +112,47 @@ pub struct CityCounts {
 impl City {
     /// Everything in the store.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
-        let (cards, writer) = CardTable::new(0);
-        let city = Self {
+        let city = Self::with_room_for(0);
+        city.catch_up(store).await?;
+        Ok(city)
+    }
+
+    /// Nothing yet, and room for so many cards and holders.
+    pub fn with_room_for(count: usize) -> Self {
+        let (cards, writer) = CardTable::new(count);
+        Self {
             cards: ArcSwap::new(cards),
-            holders: ArcSwap::from_pointee(Box::default()),
+            holders: ArcSwap::from_pointee((0..count).map(|_| AtomicU8::new(ABSENT)).collect()),
             terminals: ArcSwap::default(),
             rules: ArcSwap::from_pointee(RuleBook::new(RuleBookVersion(0), [])),
             sizes: Sizes::default(),
             behind: Mutex::new(Behind { revision: 0, cards: writer, merchants: HashMap::new() }),
-        };
-        city.catch_up(store).await?;
-        Ok(city)
+        }
+    }
+
+    /// Applies changes that didn't come out of a store. A city made [with room](Self::with_room_for) has no
+    /// more than that.
+    pub async fn tell(&self, news: News) -> usize {
+        let mut behind = self.behind.lock().await;
+        let count = news.holders.len() + news.cards.len() + news.terminals.len();
+        let holders = self.holders.load_full();
+        for (number, holder) in &news.holders {
+            if let Some(place) = holders.get(number.0 as usize) {
+                place.store(pack(holder), Ordering::Release);
+            }
+        }
+        let mut full = false;
+        news.cards.iter().for_each(|(key, card)| full |= behind.cards.put(key, card).is_err());
+        debug_assert!(!full, "more cards than there is room for");
+        if !news.terminals.is_empty() {
+            let mut terminals = Terminals::clone(&self.terminals.load());
+            terminals.extend(news.terminals.into_iter().map(|known| (known.terminal.id, Arc::new(known))));
+            self.terminals.store(Arc::new(terminals));
+        }
+        if let Some(rules) = news.rules {
+            self.rules.store(rules);
+        }
+        count
     }
 
     /// Applies what has changed in the store since the last time, by whatever process;

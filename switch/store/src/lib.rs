@@ -24,5 +24,5 @@ pub mod identifiers;
 mod benefit_text;
 mod sql;
 
-pub use city::{City, CityTerminal};
+pub use city::{City, CityTerminal, Feed, News};
 pub use store::{Store, StoreError};

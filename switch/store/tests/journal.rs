@@ -8,7 +8,7 @@ use xingka_core::ids::TerminalId;
 use xingka_core::time::{Date, Moment};
 use xingka_store::journal::anchor::{Anchor, AnchorKey};
 use xingka_store::journal::chain::Hash;
-use xingka_store::journal::{Durability, Journal, JournalReader, NotAppended, Stored};
+use xingka_store::journal::{Durability, Journal, JournalAt, JournalReader, NotAppended, Stored};
 
 const NODE: u16 = 7;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ fn record(number: u64) -> Record {
 
 async fn open(path: &Path, head: (u64, Hash)) -> Journal {
     Journal::create(path, NODE).await.unwrap();
-    Journal::start(path, NODE, head, Durability::BeforeAnswer, PATIENCE).unwrap()
+    Journal::start(&JournalAt::File(path.to_owned()), NODE, head, Durability::BeforeAnswer, PATIENCE).unwrap()
 }
 
 /// Appends records 1 to `count` in a new journal, from many tasks at once.

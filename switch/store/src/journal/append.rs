@@ -1,5 +1,6 @@
 //! Appending: callers put records into the open group and get tickets for its commit.
 
+use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,6 +15,7 @@ use xingka_core::record::Receipt;
 use super::JournalError;
 use super::chain::{Group, Hash};
 use super::commit::Committer;
+use super::disk::JournalAt;
 use super::outbox::Outbox;
 use super::sqlite::JournalFile;
 
@@ -58,7 +60,14 @@ pub struct NotCommitted;
 /// A node's journal, opened to append.
 pub struct Journal {
     shared: Arc<Shared>,
-    committer: Option<JoinHandle<Result<(), JournalError>>>,
+    committer: Committing,
+}
+
+/// Who commits: a thread of its own, or, on a simulated disk, a task among the others.
+enum Committing {
+    Thread(JoinHandle<Result<(), JournalError>>),
+    Task(tokio::task::JoinHandle<Result<(), JournalError>>),
+    Ended,
 }
 
 pub(super) struct Shared {
@@ -147,13 +156,13 @@ impl Ticket {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, made where there is none, to append after `head`, the
-    /// place and hash at which a [`JournalReader`](super::JournalReader) found its end.
+    /// Opens the journal, made where there is none, to append after `head`, the place and hash at which a
+    /// [`JournalReader`](super::JournalReader) found its end.
     ///
-    /// To be called in the runtime that its callers run in. Whoever waits for a commit that takes longer than `patience` is told that it failed;
-    /// the record may yet be written.
+    /// To be called in the runtime that its callers run in. Whoever waits for a commit that takes longer than
+    /// `patience` is told that it failed; the record may yet be written.
     pub fn start(
-        path: &Path,
+        at: &JournalAt,
         node: u16,
         head: (u64, Hash),
         durability: Durability,
@@ -173,9 +182,16 @@ impl Journal {
             copied: AtomicBool::new(false),
         });
         let waiting_on = tokio::runtime::Handle::current();
-        let committer = Committer { shared: shared.clone(), path: path.to_owned(), node, waiting_on };
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || committer.run());
-        Ok(Self { shared, committer: Some(thread.map_err(JournalError::Thread)?) })
+        let committer = Committer { shared: shared.clone(), at: at.clone(), node, waiting_on };
+        let committer = match at {
+            JournalAt::File(path) => {
+                let (thread, path) = (std::thread::Builder::new().name("journal".into()), path.clone());
+                let thread = thread.spawn(move || committer.run(&path));
+                Committing::Thread(thread.map_err(JournalError::Thread)?)
+            }
+            JournalAt::Disk(disk) => Committing::Task(tokio::spawn(committer.run_on(disk.clone()))),
+        };
+        Ok(Self { shared, committer })
     }
 
     /// Makes the file where there is none, and its schema current.
@@ -252,16 +268,19 @@ impl Journal {
     pub async fn close(mut self) -> Result<(), JournalError> {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.work.notify_one();
-        let Some(committer) = self.committer.take() else {
-            return Ok(());
+        let ended = match mem::replace(&mut self.committer, Committing::Ended) {
+            Committing::Thread(committer) => {
+                let (sender, joined) = oneshot::channel();
+                // Joining blocks, so it has a thread of its own.
+                std::thread::spawn(move || sender.send(committer.join()));
+                joined.await.ok().and_then(Result::ok)
+            }
+            Committing::Task(committer) => committer.await.ok(),
+            Committing::Ended => return Ok(()),
         };
-        let (sender, joined) = oneshot::channel();
-        // Joining blocks, so it has a thread of its own.
-        std::thread::spawn(move || sender.send(committer.join()));
-        match joined.await {
-            Ok(Ok(closed)) => closed,
-            _ => Err(JournalError::Thread(std::io::Error::other("it ended before the journal was closed"))),
-        }
+        ended.unwrap_or_else(|| {
+            Err(JournalError::Thread(std::io::Error::other("it ended before the journal was closed")))
+        })
     }
 }
 
@@ -269,6 +288,10 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.work.notify_one();
+        // With a simulated node everything ends at once, as in a crash.
+        if let Committing::Task(committer) = &self.committer {
+            committer.abort();
+        }
     }
 }
 
@@ -349,9 +372,9 @@ impl Tail {
             first_sequence: self.head.0 + 1,
             last_sequence: self.next_sequence - 1,
             committed_ms: now_ms(),
-            records: std::mem::take(&mut self.records),
+            records: mem::take(&mut self.records),
         };
-        let batch = std::mem::take(&mut self.batch);
+        let batch = mem::take(&mut self.batch);
         self.in_flight = Some((group.last_sequence, batch.clone()));
         Some((group, batch))
     }
@@ -369,7 +392,7 @@ impl Tail {
     pub(super) fn go_down(&mut self) {
         self.state = State::Down;
         self.records.clear();
-        std::mem::take(&mut self.batch).settle(Err(NotCommitted));
+        mem::take(&mut self.batch).settle(Err(NotCommitted));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Committing: the one thread that owns the file takes group after group.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use xingka_core::record::Receipt;
 use super::JournalError;
 use super::append::{Batch, Durability, NotCommitted, Shared, State};
 use super::chain::{Group, Hash};
+use super::disk::{Appends, Disk, JournalAt, OnDisk};
 use super::sqlite::JournalFile;
 
 /// A group of so many records shows that there is load. Commits then begin at least
@@ -31,22 +32,23 @@ const PAGES_BYTES: u64 = 12 * 1024;
 /// Between two attempts to write again after a commit has failed.
 const PROBE_EVERY: Duration = Duration::from_millis(200);
 
-/// The thread that owns the file.
+/// Owns the file.
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
-    pub(super) path: PathBuf,
+    pub(super) at: JournalAt,
     pub(super) node: u16,
     /// The runtime that waits for commits.
     pub(super) waiting_on: tokio::runtime::Handle,
 }
 
 impl Committer {
-    pub(super) fn run(self) -> Result<(), JournalError> {
+    /// Commits into a file until the journal is closed, on a thread of its own.
+    pub(super) fn run(self, path: &Path) -> Result<(), JournalError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.map_err(JournalError::Thread)?.block_on(async {
-            let opened = JournalFile::open(&self.path, self.node, self.shared.patience).await;
+            let opened = JournalFile::open(path, self.node, self.shared.patience).await;
             let mut file = opened.inspect_err(|_| self.shared.tail().go_down())?;
-            let checkpointer = tokio::spawn(checkpoint(self.path.clone(), self.shared.clone()));
+            let checkpointer = tokio::spawn(checkpoint(path.to_owned(), self.shared.clone()));
             self.commit_until_closed(&mut file).await;
             checkpointer.abort();
             // It only ends early where it was told to, or where the file is gone.
@@ -55,7 +57,13 @@ impl Committer {
         })
     }
 
-    async fn commit_until_closed(&self, file: &mut JournalFile) {
+    /// Commits onto a simulated disk until the journal is closed.
+    pub(super) async fn run_on(self, disk: Arc<dyn Disk>) -> Result<(), JournalError> {
+        self.commit_until_closed(&mut OnDisk(disk)).await;
+        Ok(())
+    }
+
+    async fn commit_until_closed(&self, file: &mut impl Appends) {
         loop {
             let closing = self.shared.closing.load(Ordering::Acquire);
             if self.shared.copied.swap(false, Ordering::Relaxed) {
@@ -85,20 +93,26 @@ impl Committer {
 
     /// What the checkpointer could not copy, because it was written meanwhile, is little. Copied
     /// between two commits, it lets the log begin anew; without that it would only ever grow.
-    async fn restart_log(&self, file: &mut JournalFile) {
+    async fn restart_log(&self, file: &mut impl Appends) {
         if let Err(error) = file.restart_log().await {
-            tracing::warn!(path = %self.path.display(), %error, "the journal's log can't begin anew");
+            tracing::warn!(journal = %self.at, %error, "the journal's log can't begin anew");
         }
     }
 
     /// Writes a group; meanwhile whoever has waited too long is told.
-    async fn write(&self, file: &mut JournalFile, group: &Group, hash: Hash, batch: &Batch) -> Result<(), sqlx::Error> {
+    async fn write(
+        &self,
+        file: &mut impl Appends,
+        group: &Group,
+        hash: Hash,
+        batch: &Batch,
+    ) -> Result<(), JournalError> {
         let mut write = std::pin::pin!(file.append(group, hash));
         loop {
             match tokio::time::timeout(self.shared.patience, &mut write).await {
                 Ok(written) => return written,
                 Err(_) => {
-                    tracing::warn!(path = %self.path.display(), "the journal's commit takes too long; who waits for it is answered 96");
+                    tracing::warn!(journal = %self.at, "the journal's commit takes too long; who waits for it is answered 96");
                     batch.settle(Err(NotCommitted));
                     std::mem::take(&mut self.shared.tail().batch).settle(Err(NotCommitted));
                 }
@@ -106,7 +120,7 @@ impl Committer {
         }
     }
 
-    async fn commit(&self, file: &mut JournalFile, group: Group, batch: &Arc<Batch>) {
+    async fn commit(&self, file: &mut impl Appends, group: Group, batch: &Arc<Batch>) {
         let (_, former) = self.shared.tail().head;
         let hash = former.next(&group);
         let bytes = group.records.len() as u64 + PAGES_BYTES;
@@ -130,7 +144,7 @@ impl Committer {
                 }
             }
             Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "a journal commit failed; nothing is approved until writing works again");
+                tracing::error!(journal = %self.at, %error, "a journal commit failed; nothing is approved until writing works again");
                 batch.settle(Err(NotCommitted));
                 self.shared.tail().go_down();
             }
@@ -138,7 +152,7 @@ impl Committer {
     }
 
     /// Tries until a write goes through; false when the journal is closed meanwhile.
-    async fn until_writable(&self, file: &mut JournalFile) -> bool {
+    async fn until_writable(&self, file: &mut impl Appends) -> bool {
         while !self.shared.closing.load(Ordering::Acquire) {
             if file.probe().await.is_ok() {
                 self.shared.tail().state = State::Writable;

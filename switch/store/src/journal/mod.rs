@@ -16,6 +16,7 @@
 
 mod append;
 mod commit;
+mod disk;
 mod outbox;
 mod read;
 mod sqlite;
@@ -25,6 +26,7 @@ pub mod anchor;
 pub mod chain;
 
 pub use append::{Appender, Durability, Journal, NotAppended, Ticket};
+pub use disk::{Disk, DiskAnswer, DiskFault, JournalAt};
 pub use outbox::{Outbox, Sent};
 pub use read::{JournalReader, Stored};
 pub use verify::{Verified, Verifier};
@@ -51,6 +53,9 @@ pub enum JournalError {
         /// What is wrong with it.
         source: sqlx::migrate::MigrateError,
     },
+    /// A simulated disk fails.
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
     /// The thread that commits can't be started.
     #[error("the journal's commit thread can't be started: {0}")]
     Thread(std::io::Error),

@@ -2,17 +2,19 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use xingka_core::capsule::Record;
 
 use super::JournalError;
 use super::anchor::{Anchor, AnchorKey};
 use super::chain::{ChainFault, Follower, Group, Hash};
+use super::disk::{Disk, Opened};
 use super::sqlite::JournalFile;
 use super::verify::{Verified, Verifier};
 
 /// Groups read at a time: some megabytes at the most.
-const GROUPS_AT_ONCE: i64 = 64;
+const GROUPS_AT_ONCE: usize = 64;
 
 /// A record and its place in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Stored {
 
 /// A journal file opened to read.
 pub struct JournalReader {
-    file: JournalFile,
+    file: Opened,
     node: u16,
 }
 
@@ -34,7 +36,12 @@ impl JournalReader {
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let mut file = JournalFile::open_to_read(path).await?;
         let node = file.node().await?;
-        Ok(Self { file, node })
+        Ok(Self { file: Opened::File(file), node })
+    }
+
+    /// Reads from a simulated disk.
+    pub(super) fn on(disk: Arc<dyn Disk>, node: u16) -> Self {
+        Self { file: Opened::Disk(disk), node }
     }
 
     /// Whose journal it is.

@@ -78,14 +78,14 @@ impl JournalFile {
         numbered.map(drop).map_err(|source| self.error(source))
     }
 
-    pub(super) async fn append(&mut self, group: &Group, hash: Hash) -> Result<(), sqlx::Error> {
+    pub(super) async fn write_group(&mut self, group: &Group, hash: Hash) -> Result<(), JournalError> {
         let insert = sqlx::query("INSERT INTO record_groups VALUES ($1, $2, $3, $4, $5)")
             .bind(group.first_sequence.cast_signed())
             .bind(group.last_sequence.cast_signed())
             .bind(group.committed_ms)
             .bind(group.records.as_slice())
             .bind(hash.0.as_slice());
-        insert.execute(&mut self.connection).await.map(drop)
+        insert.execute(&mut self.connection).await.map(drop).map_err(|source| self.error(source))
     }
 
     /// Copies as much of the log into the main file as nobody is reading.
@@ -94,12 +94,17 @@ impl JournalFile {
     }
 
     /// Copies the rest of the log and lets the next commit begin it anew.
-    pub(super) async fn restart_log(&mut self) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await.map(drop)
+    pub(super) async fn begin_log_anew(&mut self) -> Result<(), JournalError> {
+        let restarted = sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await;
+        restarted.map(drop).map_err(|source| self.error(source))
     }
 
     /// Whether a commit of some size goes through again.
-    pub(super) async fn probe(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn write_and_remove(&mut self) -> Result<(), JournalError> {
+        self.try_to_write().await.map_err(|source| self.error(source))
+    }
+
+    async fn try_to_write(&mut self) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin().await?;
         let padding = vec![0_u8; 256 * 1024];
         sqlx::query("INSERT INTO probe VALUES ($1)").bind(padding).execute(&mut *transaction).await?;
@@ -109,13 +114,21 @@ impl JournalFile {
 
     /// Up to `limit` groups, beginning with the one that holds `sequence` or, where that
     /// place was removed, the next one.
-    pub(super) async fn groups_from(&mut self, sequence: u64, limit: i64) -> Result<Vec<(Group, Hash)>, JournalError> {
+    pub(super) async fn groups_from(
+        &mut self,
+        sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<(Group, Hash)>, JournalError> {
         let query = sqlx::query_as::<_, (i64, i64, i64, Vec<u8>, Vec<u8>)>(
             "SELECT first_sequence, last_sequence, committed_ms, records, hash FROM record_groups \
              WHERE first_sequence >= COALESCE((SELECT MAX(first_sequence) FROM record_groups WHERE first_sequence <= $1), 0) \
              ORDER BY first_sequence LIMIT $2",
         );
-        let rows = query.bind(sequence.cast_signed()).bind(limit).fetch_all(&mut self.connection).await;
+        let rows = query
+            .bind(sequence.cast_signed())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut self.connection)
+            .await;
         let rows = rows.map_err(|source| self.error(source))?;
         Ok(rows
             .into_iter()

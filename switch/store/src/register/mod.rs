@@ -3,8 +3,10 @@
 //! What stands and what doesn't is decided by [`xingka_core::register`]; here it is looked up, written down,
 //! and waited for.
 
+mod memory;
 mod sql;
 
+pub use memory::{Filed, MemoryRegister};
 pub use sql::{SqlRegister, Told};
 
 use futures_util::future::BoxFuture;
