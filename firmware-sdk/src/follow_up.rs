@@ -90,6 +90,7 @@ impl Terminal {
             Reversible::Refund => Reversal::of_refund(presented, reason),
             Reversible::OfflineUpload => Reversal::of_offline_upload(presented, reason),
         };
-        self.write_as(Reversal::MTI, original.stan, true, frame, |writer| request.encode(writer))
+        let sent = self.write_as(Reversal::MTI, original.stan, true, frame, |writer| request.encode(writer))?;
+        Ok(Sent { batch: original.batch, ..sent })
     }
 }

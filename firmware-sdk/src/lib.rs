@@ -104,7 +104,8 @@ pub struct Sent {
     pub stan: u32,
     /// The batch it belongs to.
     pub batch: u32,
-    mti: Mti,
+    /// Its MTI.
+    pub mti: Mti,
     sealed: bool,
 }
 

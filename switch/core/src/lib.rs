@@ -17,6 +17,7 @@ pub mod ids;
 pub mod money;
 pub mod time;
 pub mod city;
+pub mod planted;
 pub mod pan;
 pub mod rules;
 pub mod facts;

@@ -12,7 +12,11 @@
 //! Where several nodes share a register, an answer leaves only when its record stands in it; what
 //! doesn't stand was never answered, and is decided again. A stand-in record, made while the register
 //! couldn't be asked, has been answered already: it stands unless its request was answered elsewhere
-//! too, and takes its terminal along.
+//! too. Where it comes from a node that isn't its terminal's home, nobody is from then on: neither
+//! that node nor the home has seen what the other one did, and whoever becomes the home next has.
+//!
+//! A node becomes a home only where the terminal is as the node saw it: a database may carry out a
+//! question long after the one who asked has given up, and then it must change nothing.
 //!
 //! Pure, as decisions are. Whoever keeps the register (a database, a simulation) looks up what a batch
 //! of records [`Wants`], fills a [`Sheet`] with it, has the batch [taken in](Sheet::take_in), and writes
@@ -29,10 +33,14 @@ use crate::capsule::{Capsule, Effects, GiveBack, GiveBackKind, Record, RequestKe
 use crate::ids::{BenefitId, HolderNo, Place, RuleBookVersion, TerminalId};
 use crate::ledger::{FIRST_BATCH, REVERSAL_MTI, REVERSIBLE_MTIS, next_batch};
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::rules::{Limits, RuleBook};
 use crate::tallies::{Change, Tallies, Tally};
 use crate::time::Date;
 use crate::verdict::Outcome;
+
+/// Where a terminal's requests are decided, when nobody may.
+pub const NOBODY: u16 = u16::MAX;
 
 /// Where a terminal's requests are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +57,17 @@ impl Home {
     /// A terminal's first.
     pub const fn first(node: u16) -> Self {
         Self { node, stay: 1, open_batch: FIRST_BATCH }
+    }
+
+    /// A terminal's home after a node has asked to be it; `None` where the terminal isn't as that node saw
+    /// it, at this stay (0: nowhere yet).
+    pub fn moved(home: Option<Self>, node: u16, seen: u64) -> Option<Self> {
+        match home {
+            None => (seen == 0).then_some(Self::first(node)),
+            Some(home) if home.stay != seen => None,
+            Some(home) if home.node == node => Some(home),
+            Some(home) => Some(Self { node, stay: home.stay + 1, ..home }),
+        }
     }
 }
 
@@ -114,7 +133,11 @@ impl Wants {
                 self.requests.extend(REVERSIBLE_MTIS.map(|mti| RequestKey { mti, ..reversal.asked.key }));
                 reversal.returned.iter().for_each(|effects| self.also(Some(effects)));
             }
-            Record::GiveBack(give_back) => self.also(give_back.returned.as_ref()),
+            Record::GiveBack(give_back) => {
+                self.requests
+                    .extend(give_back.facts.sale.filter(|_| give_back.returned.is_some()).map(|sale| sale.key));
+                self.also(give_back.returned.as_ref());
+            }
             Record::UploadEnd(end) => {
                 self.requests.extend(&end.undone);
                 end.returned.iter().for_each(|effects| self.also(Some(effects)));
@@ -198,7 +221,7 @@ impl Sheet {
             return if doubled { Err(WithdrawnFor::Doubled) } else { Ok(()) };
         }
         let at_home = |terminal| self.homes.get(&terminal).is_some_and(|home| home.node == place.node());
-        if !terminals(record).into_iter().all(at_home) {
+        if !terminals(record).into_iter().all(at_home) && !planted::has(Bug::HomeUnchecked) {
             return Err(WithdrawnFor::Moved);
         }
         match swipe_of(record) {
@@ -214,7 +237,8 @@ impl Sheet {
             let tally = self.tallies.tally_of(effects.holder_no, used.benefit);
             let spent = self.tallies.spent_on(used.benefit);
             let over_budget = limits.budget.is_some_and(|budget| spent.plus(used.off) > budget);
-            if over_budget || tally.is_some_and(|tally| spends_too_much(&limits, tally, effects.date)) {
+            let over_uses = tally.is_some_and(|tally| spends_too_much(&limits, tally, effects.date));
+            if over_budget && !planted::has(Bug::BudgetUnchecked) || over_uses && !planted::has(Bug::UsesUnchecked) {
                 return Err(WithdrawnFor::Exhausted(used.benefit));
             }
         }
@@ -224,7 +248,7 @@ impl Sheet {
     /// Has a record stand; gives its terminal's stay.
     fn stand(&mut self, place: Place, record: &Record) -> u64 {
         if let Record::StandIn(_) = record {
-            self.move_home(record.terminal(), place.node());
+            self.leave_other_home(record.terminal(), place.node());
         }
         let change = self.change_of(record);
         self.tallies.change(&change);
@@ -238,13 +262,12 @@ impl Sheet {
         home.stay
     }
 
-    /// Makes a node a terminal's home.
-    pub fn move_home(&mut self, terminal: TerminalId, node: u16) -> Home {
-        let home = self.homes.entry(terminal).or_insert(Home { stay: 0, ..Home::first(node) });
-        if home.node != node || home.stay == 0 {
-            *home = Home { node, stay: home.stay + 1, ..*home };
+    /// A node has decided about a terminal by itself: where another one is its home, nobody is any more.
+    fn leave_other_home(&mut self, terminal: TerminalId, node: u16) {
+        if let Some(home) = self.homes.get_mut(&terminal).filter(|home| home.node != node) {
+            let left_to = if planted::has(Bug::StandInTakesHome) { node } else { NOBODY };
+            *home = Home { node: left_to, stay: home.stay + 1, ..*home };
         }
-        *home
     }
 
     fn change_of(&mut self, record: &Record) -> Change {
@@ -252,14 +275,17 @@ impl Sheet {
         match record.plain() {
             Record::Swipe(swipe) => change.taken.extend(swipe.effects()),
             Record::Offline(offline) => change.taken.extend(offline.swipe.effects()),
-            Record::GiveBack(give_back) => change.returned.extend(give_back.returned.clone()),
+            Record::GiveBack(give_back) => {
+                let sale = give_back.facts.sale.map(|sale| sale.key);
+                change.returned = self.taken_by(sale, give_back.returned.as_slice());
+            }
             Record::Reversal(reversal) => {
-                change.returned.clone_from(&reversal.returned);
                 let keys = REVERSIBLE_MTIS.map(|mti| RequestKey { mti, ..reversal.asked.key });
+                change.returned = self.taken_by(keys, &reversal.returned);
                 change.taken.extend(keys.into_iter().filter_map(|key| self.undo(key)));
             }
             Record::UploadEnd(end) => {
-                change.returned.clone_from(&end.returned);
+                change.returned = self.taken_by(end.undone.iter().copied(), &end.returned);
                 change.taken.extend(end.undone.iter().filter_map(|key| self.undo(*key)));
             }
             Record::Withdrawn(withdrawn) => {
@@ -276,6 +302,13 @@ impl Sheet {
             | Record::StandIn(_) => {}
         }
         change
+    }
+
+    /// Of what a record gives back, what these requests have really used up: one of them may have been turned
+    /// down after the node that made the record counted on it.
+    fn taken_by(&self, keys: impl IntoIterator<Item = RequestKey>, returned: &[Effects]) -> Vec<Effects> {
+        let taken = keys.into_iter().filter_map(|key| self.standing.get(&key)?.taken.clone());
+        taken.filter(|taken| returned.contains(taken)).collect()
     }
 
     /// Undoes a request; a void undone puts its purchase in force again: gives what that uses up.
@@ -387,4 +420,22 @@ fn refunds(record: &Record) -> Option<(RequestKey, Fen)> {
     let approved = give_back.outcome == Outcome::Approved && give_back.ask.kind == GiveBackKind::Refund;
     let sale = give_back.facts.sale.filter(|_| approved)?;
     Some((sale.key, give_back.ask.amount?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_becomes_a_home_only_where_the_terminal_is_as_it_saw_it() {
+        let home = Home { node: 1, stay: 4, open_batch: 7 };
+        assert_eq!(Home::moved(None, 2, 0), Some(Home::first(2)));
+        assert_eq!(Home::moved(None, 2, 1), None, "it was somewhere, and the register was put back");
+        assert_eq!(Home::moved(Some(home), 1, 4), Some(home));
+        assert_eq!(Home::moved(Some(home), 2, 4), Some(Home { node: 2, stay: 5, open_batch: 7 }));
+        for late in [0, 3, 5] {
+            assert_eq!(Home::moved(Some(home), 2, late), None);
+            assert_eq!(Home::moved(Some(home), 1, late), None);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::capsule::Effects;
 use crate::facts::{Counts, Uses};
 use crate::ids::{BenefitId, HolderNo};
 use crate::money::Fen;
+use crate::planted::{self, Bug};
 use crate::time::{Date, Month};
 use crate::verdict::Use;
 
@@ -117,6 +118,9 @@ impl Tallies {
     /// Takes a change in.
     pub fn change(&mut self, change: &Change) {
         change.returned.iter().for_each(|effects| self.give_back(effects));
+        if planted::has(Bug::GiveBackTwice) {
+            change.returned.iter().for_each(|effects| self.give_back(effects));
+        }
         change.taken.iter().for_each(|effects| self.take(effects));
     }
 

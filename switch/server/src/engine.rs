@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use xingka_core::pan::CardHasher;
+use xingka_core::planted::{self, Bug};
 use xingka_store::journal::chain::Hash;
 use xingka_store::journal::{Journal, JournalAt, JournalError};
 use xingka_store::register::{Register, RegisterError};
@@ -19,6 +20,7 @@ use xingka_wire::dialect::CUP;
 use xingka_wire::frame::{Step, next_frame};
 
 use crate::clock::Clock;
+use crate::home::PATIENCE;
 use crate::newcomers::Peer;
 use crate::node::Node;
 use crate::pressure;
@@ -29,6 +31,9 @@ use crate::shipper::{look_again, send_left_over, ship};
 
 /// How often a store is asked for changes: a change made anywhere must be in force within a second.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(200);
+
+/// A whole city can be read within this; after that, nobody is at the other end.
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// How often shares that are whole again are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -101,10 +106,11 @@ impl Engine {
         self.node.stands_in()
     }
 
-    /// Records that the register hasn't taken in yet.
-    pub fn lag(&self) -> u64 {
-        let (committed, _) = self.node.journal.standing();
-        committed.saturating_sub(self.node.reach.shipped())
+    /// Whether nothing is owed: the journal can be written, and the register has all of it.
+    pub fn is_whole(&self) -> bool {
+        let (_, newest) = self.node.journal.standing();
+        let writable = self.node.journal.appender().ready().is_ok();
+        writable && !self.is_alone() && newest <= self.node.reach.shipped()
     }
 }
 
@@ -114,11 +120,7 @@ fn keep(node: &Arc<Node>, feed: &Arc<dyn Feed>) -> JoinSet<()> {
     let (for_changes, feed) = (node.clone(), feed.clone());
     keeping.spawn(every(CATCH_UP_EVERY, move || {
         let (node, feed) = (for_changes.clone(), feed.clone());
-        async move {
-            if let Err(error) = feed.catch_up(&node.city).await {
-                tracing::error!(%error, "changes in the store can't be read; trying again");
-            }
-        }
+        async move { catch_up(&node, &*feed).await }
     }));
     keeping.spawn(recover(node.clone()));
     keeping.spawn(ship(node.clone()));
@@ -131,6 +133,24 @@ fn keep(node: &Arc<Node>, feed: &Arc<dyn Feed>) -> JoinSet<()> {
         ready(())
     }));
     keeping
+}
+
+/// Takes on what has changed. A line that died without a word must not keep the next look from being taken.
+async fn catch_up(node: &Node, feed: &dyn Feed) {
+    if planted::has(Bug::NewsWithoutTimeout) {
+        return feed.catch_up(&node.city).await.map_or_else(|error| tracing::error!(%error, "planted"), drop);
+    }
+    let news = match timeout(PATIENCE, feed.has_news(&node.city)).await {
+        Ok(Ok(false)) => return,
+        Ok(Ok(true)) => timeout(READ_WITHIN, feed.catch_up(&node.city)).await,
+        Ok(Err(error)) => Ok(Err(error)),
+        Err(_) => return tracing::error!("the store doesn't say whether anything has changed; asking again"),
+    };
+    match news {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "changes in the store can't be read; trying again"),
+        Err(_) => tracing::error!("reading changes in the store takes too long; beginning again"),
+    }
 }
 
 /// Does something again and again.

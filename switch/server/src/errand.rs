@@ -12,6 +12,7 @@ use xingka_core::facts::{Ask, AskedCard, Counts, Facts};
 use xingka_core::follow_up;
 use xingka_core::ids::{BenefitId, DecisionId, HolderNo, Place, TerminalId};
 use xingka_core::ledger::Ledger;
+use xingka_core::planted::{self, Bug};
 use xingka_core::record::{Prepared, record_offline, record_reversal, record_swipe};
 use xingka_core::rules::RuleBook;
 use xingka_core::time::Moment;
@@ -100,9 +101,14 @@ impl Errand {
         }
     }
 
-    /// Whether it can do without what it needs, as a stand-in: no limited benefit applies then.
+    /// Whether it can do without what others know, as a stand-in: no limited benefit applies then. A refund
+    /// needs its purchase, from wherever, and a batch is closed by whoever knows all of it.
     pub(crate) fn may_stand_in(&self) -> bool {
-        !matches!(self, Self::GiveBack(ask, _) if ask.kind == GiveBackKind::Refund)
+        match self {
+            Self::GiveBack(ask, _) => ask.kind != GiveBackKind::Refund,
+            Self::Decide(_) | Self::Judge { .. } | Self::Reverse => true,
+            Self::Settle(_) | Self::Upload(_) | Self::EndUpload(_) => false,
+        }
     }
 
     /// Does it with what the ledger knows, and makes the record.
@@ -158,10 +164,14 @@ impl Question {
             let limited = rules.limited(facts.merchant.id, holder.star(), holder.category);
             facts.counts = match admitted.source() {
                 Source::Live => ledger.counts(card.holder_no, limited, of.date),
+                Source::StandIn if planted::has(Bug::StandInGuesses) => Counts::default(),
                 Source::StandIn => Counts::unknown(limited),
             };
         }
         let verdict = decide(&ask, &facts, &rules, of);
+        if planted::has(Bug::CapsuleWithoutCounts) {
+            facts.counts = Counts::default();
+        }
         let (now, place) = at;
         let id = DecisionId::new(now.epoch_ms, place);
         (Capsule { id, at: of, rules: rules.version(), ask, facts }, verdict)

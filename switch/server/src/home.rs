@@ -113,7 +113,8 @@ impl Node {
             Need::Home(terminal, merchant) => self.bring_home(terminal, merchant).await?,
             Need::StillHome(terminal) => {
                 known.still_home = true;
-                if !self.register.is_home(self.settings.node, terminal).await? {
+                let home = self.register.home(terminal).await?;
+                if home.is_some_and(|home| home.node != self.settings.node) {
                     self.forget(&mut self.ledger(), terminal);
                 }
             }
@@ -141,10 +142,17 @@ impl Node {
     }
 
     /// Makes this node a terminal's home. What it had sent about it before it lost it must have been turned
-    /// down first: it was decided without knowing what others did meanwhile.
+    /// down first: it was decided without knowing what others did meanwhile. Where the terminal moves
+    /// at the same moment, nothing is done, and the spine asks again.
     async fn bring_home(&self, terminal: TerminalId, merchant: MerchantId) -> Result<(), RegisterError> {
         self.until_forgotten(&terminal).await;
-        let arrived = self.register.bring_home(self.settings.node, terminal, merchant).await?;
+        let seen = match self.is_shared() {
+            true => self.register.home(terminal).await?.map_or(0, |home| home.stay),
+            false => 0,
+        };
+        let Some(arrived) = self.register.bring_home(self.settings.node, terminal, merchant, seen).await? else {
+            return Ok(());
+        };
         let keys = self.opener().open(&arrived.sign_ins).confirm(&arrived.batch);
         let mut ledger = self.ledger();
         // Two requests may have asked at once.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 use xingka_core::answer::RequestView;
 use xingka_core::ids::Place;
+use xingka_core::planted::{self, Bug};
 use xingka_core::record::{Pending, Recorded};
 use xingka_core::respond::{refuse, respond};
 use xingka_core::session::SessionKey;
 use xingka_core::verdict::Refusal;
-use xingka_store::journal::Ticket;
+use xingka_store::journal::{Durability, Ticket};
 use xingka_wire::decode;
 use xingka_wire::dialect::Dialect;
 use xingka_wire::frame::Frame;
@@ -118,12 +119,20 @@ impl Node {
                 if self.reach.lost(pending.place()).is_some() {
                     return Some(envelope);
                 }
+                if self.must_wait(pending.place()) {
+                    self.send(&self.refusal(&envelope, Refusal::RegisterAway), bytes);
+                    return None;
+                }
                 let receipt = ticket.outcome().and_then(Result::ok);
                 (receipt.and_then(|receipt| pending.committed(receipt)), envelope)
             }
             Outgoing::Repeat { place, ticket, envelope } => {
                 if place.node() == self.settings.node && self.reach.lost(place).is_some() {
                     return Some(envelope);
+                }
+                if self.must_wait(place) {
+                    self.send(&self.refusal(&envelope, Refusal::RegisterAway), bytes);
+                    return None;
                 }
                 let committed = ticket.is_none_or(|ticket| matches!(ticket.outcome(), Some(Ok(_))));
                 (if committed { self.read_back(place).await } else { None }, envelope)
@@ -144,12 +153,26 @@ impl Node {
         None
     }
 
+    /// Whether an answer can't leave though nobody waits for the register any more: it may not stand.
+    fn must_wait(&self, place: Place) -> bool {
+        let at_once = matches!(self.settings.durability, Durability::Interval(_));
+        let planted = [Bug::AnswerBeforeCommit, Bug::AnswerBeforeRegister, Bug::AnswerUnconfirmed];
+        if planted.into_iter().any(planted::has) {
+            return false;
+        }
+        place.node() == self.settings.node && !at_once && self.reach.is_unconfirmed(place)
+    }
+
     fn send(&self, frame: &[u8], bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(frame);
     }
 
     /// 96: what became of the request, the terminal learns by repeating or reversing it.
     fn malfunction(&self, envelope: &Envelope) -> Vec<u8> {
+        self.refusal(envelope, Refusal::Malfunction)
+    }
+
+    fn refusal(&self, envelope: &Envelope, refusal: Refusal) -> Vec<u8> {
         let frame = envelope.frame();
         // It was decoded before; if it can't be now, there is nothing left to say.
         let Ok(message) = decode(&frame) else {
@@ -157,7 +180,7 @@ impl Node {
         };
         let asked = RequestView { mti: message.mti, fields: &message.fields };
         let key = envelope.key.as_deref();
-        refuse(asked, message.head, Refusal::Malfunction, self.unrecorded_stamp(), key).unwrap_or_default()
+        refuse(asked, message.head, refusal, self.unrecorded_stamp(), key).unwrap_or_default()
     }
 
     async fn read_back(&self, place: Place) -> Option<Recorded> {

@@ -1,13 +1,14 @@
 //! Whether the register can be asked, and what follows when it can't, or has turned a record down.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use xingka_core::capsule::{Record, RequestKey, Withdrawn, WithdrawnFor};
 use xingka_core::ids::{Place, TerminalId};
 use xingka_core::ledger::Ledger;
+use xingka_core::planted::{self, Bug};
 use xingka_core::register::terminals;
 
 use crate::node::Node;
@@ -18,18 +19,25 @@ const LOST_REMEMBERED: usize = 65_536;
 /// What a node knows of the register's state.
 pub(crate) struct Reach {
     away: AtomicBool,
+    /// Records that were made with the register at hand, and that it hasn't taken in yet; of swipes, which
+    /// can be decided again, the request.
+    unconfirmed: Mutex<BTreeMap<u64, Option<RequestKey>>>,
     /// Records of this journal that don't stand.
     lost: Mutex<BTreeMap<u64, WithdrawnFor>>,
     /// Terminals that have moved away, and the last record made here before that was noticed.
     moved: Mutex<HashMap<TerminalId, u64>>,
     /// The register has taken in the journal through here.
-    shipped: watch::Sender<u64>,
+    shipped: AtomicU64,
+    /// Wakes those who wait for more of it, in the order in which they began to: a simulation is the same
+    /// every time.
+    arrived: Notify,
 }
 
 impl Reach {
     pub(crate) fn new(shipped: u64) -> Self {
-        let shipped = watch::Sender::new(shipped);
-        Self { away: AtomicBool::new(false), lost: Mutex::default(), moved: Mutex::default(), shipped }
+        let (shipped, arrived) = (AtomicU64::new(shipped), Notify::new());
+        let (lost, moved, unconfirmed) = Default::default();
+        Self { away: AtomicBool::new(false), unconfirmed, lost, moved, shipped, arrived }
     }
 
     /// Whether the register can't be asked.
@@ -38,20 +46,43 @@ impl Reach {
     }
 
     pub(crate) fn set_shipped(&self, through: u64) {
-        self.shipped.send_replace(through);
+        self.shipped.store(through, Ordering::Release);
         self.moved.lock().retain(|_, last| *last > through);
+        let mut unconfirmed = self.unconfirmed.lock();
+        *unconfirmed = unconfirmed.split_off(&(through + 1));
+        drop(unconfirmed);
+        self.arrived.notify_waiters();
+    }
+
+    /// A record was made with the register at hand.
+    fn await_confirmation(&self, sequence: u64, record: &Record) {
+        let swipe = matches!(record, Record::Swipe(_) | Record::Offline(_));
+        let key = record.asked().map(|asked| asked.key).filter(|_| swipe);
+        self.unconfirmed.lock().insert(sequence, key);
+    }
+
+    /// Whether a record of this node's, made with the register at hand, may yet turn out not to stand: its
+    /// answer must not leave.
+    pub(crate) fn is_unconfirmed(&self, place: Place) -> bool {
+        self.unconfirmed.lock().contains_key(&place.sequence())
     }
 
     /// How far the register has taken in the journal.
     pub(crate) fn shipped(&self) -> u64 {
-        *self.shipped.borrow()
+        self.shipped.load(Ordering::Acquire)
     }
 
     /// Waits until the register has taken in the journal through here.
     pub(crate) async fn until_shipped(&self, through: u64) {
-        let mut shipped = self.shipped.subscribe();
-        // The sender lives as long as the node.
-        let _ = shipped.wait_for(|shipped| *shipped >= through).await;
+        loop {
+            let mut arrived = std::pin::pin!(self.arrived.notified());
+            // Listening before looking: nothing that arrives in between is missed.
+            arrived.as_mut().enable();
+            if self.shipped() >= through {
+                return;
+            }
+            arrived.await;
+        }
     }
 
     /// Why a record doesn't stand, if it doesn't.
@@ -88,8 +119,17 @@ impl Node {
         }
     }
 
-    /// The register can't be asked from here on: nobody waits for it any longer. What used up limited
-    /// benefits and hasn't been confirmed isn't answered, but withdrawn and decided again without them.
+    /// Notes that a record's answer waits for the register. To be called with the ledger locked.
+    pub(crate) fn await_confirmation(&self, place: Place, record: &Record) {
+        if self.is_shared() && !matches!(record, Record::StandIn(_)) {
+            self.reach.await_confirmation(place.sequence(), record);
+        }
+    }
+
+    /// The register can't be asked from here on: nobody waits for it any longer. What hasn't been confirmed
+    /// isn't answered: another node may have become its terminal's home. Swipes are withdrawn, and
+    /// decided again by this node alone; what follows them (a reversal, a settlement) can't be
+    /// undone here, and is told 91 until the register has it.
     pub(crate) fn lose_register(&self) {
         if !self.is_shared() {
             return;
@@ -101,9 +141,13 @@ impl Node {
         tracing::error!("the register can't be had: this node answers by itself, without limited benefits");
         self.metrics.register.away.increment(1);
         self.metrics.register.reachable.set(0.0);
-        for (key, place) in ledger.unconfirmed() {
-            ledger.withdraw(&key, place);
-            self.withdraw(&mut ledger, (key, place), WithdrawnFor::Unconfirmed);
+        let unconfirmed = self.reach.unconfirmed.lock().clone();
+        for (sequence, swipe) in unconfirmed {
+            let place = Place::new(self.settings.node, sequence);
+            if let Some(key) = swipe.filter(|_| !planted::has(Bug::AnswerUnconfirmed)) {
+                ledger.withdraw(&key, place);
+                self.withdraw(&mut ledger, (key, place), WithdrawnFor::Unconfirmed);
+            }
         }
         self.journal.outbox().wait_for_register(false);
     }
@@ -152,6 +196,9 @@ impl Node {
 
     /// Forgets a terminal that has moved to another node.
     pub(crate) fn forget(&self, ledger: &mut Ledger, terminal: TerminalId) {
+        if planted::has(Bug::KeepMoved) {
+            return;
+        }
         ledger.forget(&terminal);
         self.move_out(&terminal);
         self.reach.moved.lock().insert(terminal, ledger.newest());

@@ -295,8 +295,10 @@ impl Anchors {
 
 async fn anchor_often(anchors: Anchors) {
     every(ANCHOR_EVERY, || async {
-        if let Err(error) = anchors.anchor().await {
-            tracing::error!(%error, "the journal can't be anchored; trying again");
+        match timeout(ANCHOR_EVERY, anchors.anchor()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the journal can't be anchored; trying again"),
+            Err(_) => tracing::error!("anchoring the journal takes too long; trying again"),
         }
     })
     .await;

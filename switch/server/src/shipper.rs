@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use xingka_core::ids::Place;
+use xingka_core::planted::{self, Bug};
 use xingka_core::register::Taken;
 use xingka_store::journal::chain::{Group, Hash};
 use xingka_store::journal::{JournalError, Sent};
@@ -115,6 +116,9 @@ async fn send(node: &Node, groups: &[(Group, Hash)]) {
         }
         node.lose_register();
         sleep(TRY_AGAIN).await;
+        if planted::has(Bug::ShipOnce) {
+            return;
+        }
     }
 }
 
@@ -133,6 +137,7 @@ async fn try_to_send(node: &Node, groups: &[(Group, Hash)]) -> Option<Result<Vec
 fn taken_in(node: &Node, groups: &[(Group, Hash)], taken: &[(u64, Taken)]) {
     let Some((last, _)) = groups.last() else { return };
     let through = last.last_sequence;
+    let taken = if planted::has(Bug::OutcomesForgotten) && node.reach.is_away() { &[] } else { taken };
     for (sequence, taken) in taken {
         if let Taken::Lost(reason) = taken {
             lose(node, groups, *sequence, *reason);

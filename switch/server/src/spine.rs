@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use xingka_core::answer::{RequestView, Source};
 use xingka_core::authenticate::{Admission, Authentic, Identified, Refused, authenticate, identify};
-use xingka_core::capsule::Asked;
+use xingka_core::capsule::{Asked, Record};
 use xingka_core::city::Terminal;
 use xingka_core::ids::{Place, TerminalId};
 use xingka_core::ledger::Ledger;
@@ -18,7 +18,7 @@ use xingka_core::record::{Prepared, record_sign_in, record_sign_off, standing_in
 use xingka_core::respond::{echo, refuse};
 use xingka_core::session::{Session, SessionKey};
 use xingka_core::time::Moment;
-use xingka_core::verdict::Refusal;
+use xingka_core::verdict::{Outcome, Refusal};
 use xingka_wire::code::ResponseCode;
 use xingka_wire::encode::EncodeFault;
 use xingka_wire::fields::Fields;
@@ -175,8 +175,12 @@ impl Node {
         }
         let at = (now, self.place(sequence));
         let (record, pending) = errand.run(&admitted, &ledger, at).map_err(|_| broken(()))?;
+        if is_guess(&record) {
+            return Err(Unrecorded::new(Refusal::RegisterAway, &key));
+        }
         let ticket = journal.append(&record).map_err(|_| broken(()))?;
         ledger.apply(pending.place(), &record);
+        self.await_confirmation(pending.place(), &record);
         drop((journal, ledger));
         self.metrics.recorded(&record);
 
@@ -222,6 +226,9 @@ impl Node {
             });
         }
         let alone = self.stands_in();
+        if alone && !errand.may_stand_in() {
+            return Err(Unrecorded::new(Refusal::RegisterAway, authentic.key()));
+        }
         let need = if alone { None } else { errand.needs(self, ledger, &asked.key, known) };
         match need {
             Some(need) if !known.away => Err(need.into()),
@@ -356,6 +363,7 @@ impl Node {
         let Ok(ticket) = journal.append(&record) else {
             return Err(broken);
         };
+        self.await_confirmation(pending.place(), &record);
         self.metrics.recorded(&record);
         let deadline = Instant::now() + self.settings.answer_deadline;
         Ok(Outgoing::Recorded { ticket, pending, envelope: Envelope::new(frame, None, deadline) })
@@ -454,6 +462,12 @@ impl Node {
             }
         }
     }
+}
+
+/// A node that is alone and doesn't find a purchase can't say that there is none.
+fn is_guess(record: &Record) -> bool {
+    let Record::StandIn(record) = record else { return false };
+    matches!(&**record, Record::GiveBack(give_back) if give_back.outcome != Outcome::Approved)
 }
 
 /// Records that the register needn't have yet; past that nothing more is decided. Half an hour of a whole

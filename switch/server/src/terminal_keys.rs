@@ -42,7 +42,8 @@ impl Opener<'_> {
     }
 
     fn sign_in(&self, keys: &mut TerminalKeys, sign_in: &SignIn) {
-        keys.serial = sign_in.key_serial;
+        // Nodes that didn't know of each other may have counted the same numbers.
+        keys.serial = keys.serial.max(sign_in.key_serial);
         let Some(known) = self.city.terminal(&sign_in.terminal) else {
             return;
         };

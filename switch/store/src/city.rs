@@ -69,11 +69,22 @@ struct Behind {
 
 /// What a city is kept true by: the store, or what a simulation has in its place.
 pub trait Feed: Send + Sync {
+    /// Whether anything has changed that a city doesn't have yet.
+    fn has_news<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// Applies to a city what has changed since the last time; says how many rows that was.
     fn catch_up<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<usize, StoreError>>;
 }
 
 impl Feed for Store {
+    fn has_news<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let mut reader = self.read().await?;
+            Ok(revision(&mut reader).await? != city.behind.lock().await.revision)
+        }
+        .boxed()
+    }
+
     fn catch_up<'a>(&'a self, city: &'a City) -> BoxFuture<'a, Result<usize, StoreError>> {
         city.catch_up(self).boxed()
     }

@@ -23,14 +23,12 @@ impl Ledger {
         self.newest = place.sequence();
         let change = self.apply_to_books(place, record);
         self.tallies.change(&change);
-        let key = record.asked().map(|asked| asked.key).filter(|_| self.cache && !change.is_none());
-        self.pending.extend(key.map(|key| {
-            let uses = matches!(record, Record::Swipe(_) | Record::Offline(_));
+        if self.cache && !change.is_none() {
             for effects in change.taken.iter().chain(&change.returned) {
                 self.pending_of.entry(effects.holder_no).or_default().push_back(place.sequence());
             }
-            Pending { place, key, change, uses }
-        }));
+            self.pending.push_back(Pending { place, change });
+        }
     }
 
     /// Takes a record into the terminals' books; says what it changes in tallies.

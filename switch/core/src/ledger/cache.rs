@@ -210,12 +210,6 @@ impl Ledger {
         }
     }
 
-    /// Swipes that used something up, and that the register hasn't taken in.
-    pub fn unconfirmed(&self) -> Vec<(RequestKey, Place)> {
-        let unshipped = self.pending.iter().filter(|pending| pending.place.sequence() > self.shipped);
-        unshipped.filter(|pending| pending.uses).map(|pending| (pending.key, pending.place)).collect()
-    }
-
     /// The sequence of the record applied last.
     pub fn newest(&self) -> u64 {
         self.newest
@@ -242,14 +236,7 @@ mod tests {
         let change = Change { taken: vec![Effects { holder_no: HOLDER, date: TODAY, uses }], returned: vec![] };
         ledger.tallies.change(&change);
         ledger.pending_of.entry(HOLDER).or_default().push_back(sequence);
-        let key = RequestKey {
-            merchant: crate::ids::MerchantId([b'1'; 15]),
-            terminal: TerminalId([b'1'; 8]),
-            batch: 1,
-            stan: sequence as u32,
-            mti: 200,
-        };
-        ledger.pending.push_back(Pending { place: Place::new(0, sequence), key, change, uses: true });
+        ledger.pending.push_back(Pending { place: Place::new(0, sequence), change });
         ledger.newest = sequence;
     }
 
@@ -291,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_withdrawn_is_not_counted_and_what_is_shipped_not_unconfirmed() {
+    fn what_was_withdrawn_is_not_counted() {
         let mut ledger = Ledger::cache(false);
         (1..=3).for_each(|sequence| use_once(&mut ledger, sequence));
         ledger.shipped(1);
-        assert_eq!(ledger.unconfirmed().len(), 2);
-        let (key, place) = ledger.unconfirmed()[0];
-        ledger.withdraw(&key, place);
+        let place = ledger.pending[1].place;
+        let (merchant, terminal) = (crate::ids::MerchantId([b'1'; 15]), TerminalId([b'1'; 8]));
+        ledger.withdraw(&RequestKey { merchant, terminal, batch: 1, stan: 2, mti: 200 }, place);
         assert!(ledger.put_counts(HOLDER, vec![], &[(BENEFIT, Fen::ZERO)], 0));
         assert_eq!(counted(&ledger), (2, Fen(20)));
     }

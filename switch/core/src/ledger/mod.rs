@@ -32,6 +32,7 @@ use crate::facts::Counts;
 use crate::ids::{BenefitId, HolderNo, MerchantId, Place, TerminalId};
 use crate::money::Fen;
 use crate::pan::Content;
+use crate::planted::{self, Bug};
 use crate::tallies::{Change, Tallies};
 use crate::time::Date;
 use books::{Batch, Book, Entry, Money, totals};
@@ -88,10 +89,7 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Pending {
     place: Place,
-    key: RequestKey,
     change: Change,
-    /// Whether it is a swipe that may have used the last there was.
-    uses: bool,
 }
 
 /// A terminal's batch.
@@ -103,6 +101,7 @@ impl Ledger {
     pub fn seen(&self, key: &RequestKey, content: &Content) -> Seen {
         match self.entry(key) {
             None => Seen::New,
+            Some(_) if planted::has(Bug::ForgetRepeats) => Seen::New,
             Some(entry) if entry.content == *content => Seen::Repeat(entry.place),
             Some(_) => Seen::OtherContent,
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 use xingka_core::capsule::{BadRecord, Record};
+use xingka_core::planted::{self, Bug};
 use xingka_core::record::Receipt;
 
 use super::JournalError;
@@ -338,7 +339,8 @@ impl Appender<'_> {
         tail.records.extend(bytes);
         let sequence = tail.next_sequence;
         tail.next_sequence += 1;
-        let at_once = matches!(self.shared.durability, Durability::Interval(_));
+        let at_once =
+            matches!(self.shared.durability, Durability::Interval(_)) || planted::has(Bug::AnswerBeforeCommit);
         Ok(Ticket { batch: tail.batch.clone(), at_once: at_once.then(|| Receipt::durable_through(sequence)) })
     }
 }

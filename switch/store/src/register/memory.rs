@@ -73,8 +73,8 @@ impl State {
 
     /// The standing records, other than reversals, of a request.
     fn standing(&self, key: &RequestKey) -> Option<Standing> {
-        let rows = self.by_key.get(key).into_iter().flatten().filter_map(|at| self.rows.get(*at));
-        let row = rows.filter(|row| row.stands && key.mti != 400).next_back()?;
+        let mut rows = self.by_key.get(key).into_iter().flatten().filter_map(|at| self.rows.get(*at));
+        let row = rows.rfind(|row| row.stands && key.mti != 400)?;
         let standing = row.standing();
         // A void whose purchase was reversed after it is about nothing.
         let of_nothing = standing.voids.is_some_and(|sale| self.is_undone(&sale));
@@ -191,7 +191,8 @@ impl State {
             kind && row.stands && row.filing.terminal == terminal
         };
         let mut rows: Vec<&Row> = self.rows.iter().filter(housekeeping).collect();
-        rows.sort_by_key(|row| row.order());
+        // As they were made, not as they came.
+        rows.sort_by_key(|row| (row.filing.at_ms, row.order()));
         let kept = rows.iter().skip(rows.len().saturating_sub(SIGN_INS_KEPT));
         let sign_in = |row: &&Row| match row.record.plain() {
             Record::SignIn(sign_in) => Some((**sign_in).clone()),
@@ -200,13 +201,11 @@ impl State {
         kept.map(sign_in).collect()
     }
 
-    fn arrive(&mut self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Arrived {
-        let known = self.homes.get(&terminal).map(|home| (terminal, *home));
-        let mut sheet = Sheet { homes: known.into_iter().collect(), ..Sheet::default() };
-        let home = sheet.move_home(terminal, node);
+    fn arrive(&mut self, node: u16, (terminal, merchant): (TerminalId, MerchantId), seen: u64) -> Option<Arrived> {
+        let home = Home::moved(self.homes.get(&terminal).copied(), node, seen)?;
         self.homes.insert(terminal, home);
         let open = (terminal, merchant, self.open_batch(terminal));
-        Arrived { open, batch: self.batch(open), sign_ins: self.sign_ins(terminal) }
+        Some(Arrived { open, batch: self.batch(open), sign_ins: self.sign_ins(terminal) })
     }
 
     fn counts(&self, node: u16, holder: HolderNo, budgets: &[BenefitId]) -> CountsRead {
@@ -217,7 +216,8 @@ impl State {
 
     fn sellers(&self, sale: SaleAt) -> Vec<TerminalId> {
         let is_it = |key: RequestKey| {
-            (key.merchant, key.batch, key.stan) == (sale.merchant, sale.batch, sale.stan) && matches!(key.mti, 200 | 220)
+            (key.merchant, key.batch, key.stan) == (sale.merchant, sale.batch, sale.stan)
+                && matches!(key.mti, 200 | 220)
         };
         let rows = self.rows.iter().filter(|row| row.stands && row.filing.lasting);
         let mut sellers: Vec<TerminalId> =
@@ -283,12 +283,18 @@ impl Register for MemoryRegister {
         ready(Ok(self.0.lock().sign_ins(terminal))).boxed()
     }
 
-    fn is_home(&self, node: u16, terminal: TerminalId) -> Answer<'_, bool> {
-        ready(Ok(self.0.lock().homes.get(&terminal).is_some_and(|home| home.node == node))).boxed()
+    fn home(&self, terminal: TerminalId) -> Answer<'_, Option<Home>> {
+        ready(Ok(self.0.lock().homes.get(&terminal).copied())).boxed()
     }
 
-    fn bring_home(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Answer<'_, Arrived> {
-        ready(Ok(self.0.lock().arrive(node, terminal, merchant))).boxed()
+    fn bring_home(
+        &self,
+        node: u16,
+        terminal: TerminalId,
+        merchant: MerchantId,
+        seen: u64,
+    ) -> Answer<'_, Option<Arrived>> {
+        ready(Ok(self.0.lock().arrive(node, (terminal, merchant), seen))).boxed()
     }
 
     fn batch(&self, id: BatchId) -> Answer<'_, BatchRecords> {

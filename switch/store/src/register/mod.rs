@@ -15,7 +15,7 @@ use xingka_core::capsule::{Record, SignIn};
 use xingka_core::ids::{BenefitId, HolderNo, MerchantId, Place, TerminalId};
 use xingka_core::ledger::{BatchId, BatchRecords};
 use xingka_core::money::Fen;
-use xingka_core::register::Taken;
+use xingka_core::register::{Home, Taken};
 use xingka_core::tallies::Tally;
 
 use crate::StoreError;
@@ -117,11 +117,18 @@ pub trait Register: Send + Sync {
     /// A terminal's sign-ins.
     fn sign_ins(&self, terminal: TerminalId) -> Answer<'_, SignIns>;
 
-    /// Whether a node is a terminal's home.
-    fn is_home(&self, node: u16, terminal: TerminalId) -> Answer<'_, bool>;
+    /// Where a terminal is at home, if it ever was anywhere.
+    fn home(&self, terminal: TerminalId) -> Answer<'_, Option<Home>>;
 
-    /// Makes a node a terminal's home.
-    fn bring_home(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Answer<'_, Arrived>;
+    /// Makes a node a terminal's home; `None` where the terminal isn't any more as the node saw it, at that
+    /// stay (0: nowhere yet). Then it is to look again.
+    fn bring_home(
+        &self,
+        node: u16,
+        terminal: TerminalId,
+        merchant: MerchantId,
+        seen: u64,
+    ) -> Answer<'_, Option<Arrived>>;
 
     /// A batch that isn't open.
     fn batch(&self, id: BatchId) -> Answer<'_, BatchRecords>;

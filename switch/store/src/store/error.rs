@@ -29,6 +29,9 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// A simulated store is away.
+    #[error("the store can't be reached")]
+    Away,
     /// There is no store yet.
     #[error("there is no store at {}: make one with `xingka init DIR`, or correct `store.url`", path.display())]
     Missing {

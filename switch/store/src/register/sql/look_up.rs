@@ -189,6 +189,11 @@ pub(super) async fn home(tx: &mut Tx, terminal: TerminalId) -> Result<Option<Hom
     Ok(home.map(|HomeRow(_, home)| home))
 }
 
+/// Where a terminal is at home; nobody else changes that before the transaction's end, once it is anywhere.
+pub(super) async fn home_alone(tx: &mut Tx, terminal: TerminalId) -> Result<Option<Home>, StoreError> {
+    Ok(homes(tx, &BTreeSet::from([terminal])).await?.remove(&terminal))
+}
+
 /// The batch that a terminal's requests must carry.
 pub(super) async fn open_batch(tx: &mut Tx, terminal: TerminalId) -> Result<u32, StoreError> {
     Ok(home(tx, terminal).await?.map_or(FIRST_BATCH, |home| home.open_batch))
@@ -221,11 +226,12 @@ pub(super) async fn batch(tx: &mut Tx, (terminal, merchant, batch): BatchId) -> 
     })
 }
 
-/// A terminal's latest sign-ins and sign-offs, oldest first.
+/// A terminal's latest sign-ins and sign-offs, oldest first: as they were made, not as they came. What a node
+/// that was alone sends late is older than what others did meanwhile.
 pub(super) async fn sign_ins(tx: &mut Tx, terminal: TerminalId) -> Result<SignIns, StoreError> {
     let query = Query::new(format!(
         "SELECT {RECORD_COLUMNS} FROM records WHERE terminal_id = $1 AND batch = 0 AND mti = 800 AND standing = {STANDS} \
-         ORDER BY stay DESC, sequence DESC LIMIT $2"
+         ORDER BY at_ms DESC, stay DESC, sequence DESC LIMIT $2"
     ));
     let query = query.bind(terminal.to_string()).bind(SIGN_INS_KEPT);
     let rows: Vec<RecordRow> = query.all(tx).await.doing("reading a terminal's sign-ins")?;

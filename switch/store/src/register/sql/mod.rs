@@ -19,8 +19,8 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use xingka_core::capsule::{Record, WithdrawnFor};
 use xingka_core::ids::{BenefitId, HolderNo, MerchantId, Place, RuleBookVersion, TerminalId};
-use xingka_core::ledger::{BatchId, BatchRecords, FIRST_BATCH};
-use xingka_core::register::{RuleBooks, Taken, Wants};
+use xingka_core::ledger::{BatchId, BatchRecords};
+use xingka_core::register::{Home, RuleBooks, Taken, Wants};
 use xingka_core::rules::RuleBook;
 
 use super::{Answer, Arrived, CountsRead, Register, RegisterError, SaleAt, SignIns};
@@ -111,20 +111,34 @@ impl SqlRegister {
         Ok(books)
     }
 
-    async fn move_home(&self, tx: &mut Tx, node: u16, terminal: TerminalId) -> Result<(), StoreError> {
+    /// Whether the node is the terminal's home now.
+    async fn move_home(&self, tx: &mut Tx, node: u16, terminal: TerminalId, seen: u64) -> Result<bool, StoreError> {
+        let home = look_up::home_alone(tx, terminal).await?;
+        let Some(moved) = Home::moved(home, node, seen) else { return Ok(false) };
+        if home == Some(moved) {
+            return Ok(true);
+        }
         let move_in = Query::new(
-            "INSERT INTO homes (terminal_id, node, stay, open_batch) VALUES ($1, $2, 1, $3) \
-             ON CONFLICT (terminal_id) DO UPDATE SET node = $2, stay = homes.stay + 1 WHERE homes.node <> $2",
+            "INSERT INTO homes (terminal_id, node, stay, open_batch) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (terminal_id) DO UPDATE SET node = $2, stay = $3 WHERE homes.stay = $5",
         );
-        let move_in = move_in.bind(terminal.to_string()).bind(node).bind(FIRST_BATCH);
+        let move_in = move_in.bind(terminal.to_string()).bind(node).bind(moved.stay).bind(moved.open_batch).bind(seen);
         move_in.execute(tx).await.doing("making a node a terminal's home")?;
-        Ok(())
+        // Where there was no row to lock, another node may have been first.
+        Ok(look_up::home(tx, terminal).await? == Some(moved))
     }
 
-    async fn arrive(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Result<Arrived, RegisterError> {
+    async fn arrive(
+        &self,
+        node: u16,
+        (terminal, merchant): (TerminalId, MerchantId),
+        seen: u64,
+    ) -> Result<Option<Arrived>, RegisterError> {
         let mut tx = if self.is_shared() {
             let mut tx = self.store.write().await?;
-            self.move_home(&mut tx, node, terminal).await?;
+            if !self.move_home(&mut tx, node, terminal, seen).await? {
+                return Ok(None);
+            }
             tx
         } else {
             self.store.read().await?
@@ -134,7 +148,7 @@ impl SqlRegister {
         let batch = look_up::batch(&mut tx, open).await?;
         let sign_ins = look_up::sign_ins(&mut tx, terminal).await?;
         tx.commit().await.doing("bringing a terminal home")?;
-        Ok(Arrived { open, batch, sign_ins })
+        Ok(Some(Arrived { open, batch, sign_ins }))
     }
 }
 
@@ -167,21 +181,24 @@ impl Register for SqlRegister {
         .boxed()
     }
 
-    fn is_home(&self, node: u16, terminal: TerminalId) -> Answer<'_, bool> {
+    fn home(&self, terminal: TerminalId) -> Answer<'_, Option<Home>> {
         async move {
-            if !self.is_shared() {
-                return Ok(true);
-            }
             let mut tx = self.store.read().await?;
             let home = look_up::home(&mut tx, terminal).await?;
             tx.commit().await.doing("asking where a terminal is at home")?;
-            Ok(home.is_some_and(|home| home.node == node))
+            Ok(home)
         }
         .boxed()
     }
 
-    fn bring_home(&self, node: u16, terminal: TerminalId, merchant: MerchantId) -> Answer<'_, Arrived> {
-        self.arrive(node, terminal, merchant).boxed()
+    fn bring_home(
+        &self,
+        node: u16,
+        terminal: TerminalId,
+        merchant: MerchantId,
+        seen: u64,
+    ) -> Answer<'_, Option<Arrived>> {
+        self.arrive(node, (terminal, merchant), seen).boxed()
     }
 
     fn batch(&self, id: BatchId) -> Answer<'_, BatchRecords> {
