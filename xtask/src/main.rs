@@ -5,6 +5,7 @@ mod bench;
 mod fuzz;
 mod packages;
 mod peers;
+mod sim;
 mod tidy;
 
 use std::env;
@@ -19,6 +20,8 @@ cargo xtask COMMAND
   tidy         the project's own rules, as far as no compiler checks them
   peers        the codec beside independent libraries, in Rust and in Python (part of test)
   fuzz         coverage-guided fuzzing: --minutes N or --runs N, --target NAME; --keep (a short run is part of test)
+  sim          the city in one process: --seeds N, --from N, --trace, --plant BUG (a thousand seeds and every planted
+               bug are part of test)
   hostile      a million hostile frames over real connections beside honest terminals, in release
   bench        every benchmark, into benches/REPORT.md; --quick for a short look
 ";
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::check(&root()),
         "peers" => peers::check(),
         "fuzz" => fuzz::command(),
+        "sim" => sim::command(),
         "hostile" => hostile(),
         "bench" => bench::command(),
         _ => {
@@ -57,6 +61,7 @@ fn test() -> Result<(), String> {
     packages::install()?;
     tidy::check(&root())?;
     cargo(&["test", "--workspace", "--locked"])?;
+    sim::check()?;
     peers::check()?;
     fuzz::check()
 }
