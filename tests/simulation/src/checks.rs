@@ -13,6 +13,7 @@ use xingka_store::journal::chain::Follower;
 use xingka_store::register::Filed;
 
 use crate::people;
+use crate::stage::Stage;
 use crate::till::{Seen, Slip};
 use crate::world::{Change, World};
 
@@ -25,15 +26,20 @@ const GIVEN_UP: Duration = Duration::from_secs(21);
 /// All checks; what they find is put down as violations.
 pub fn all(world: &World, slips: &[Slip]) {
     let records = journals(world);
-    let filed: HashMap<Place, Filed> =
-        world.store.register.filed().into_iter().map(|filed| (filed.place, filed)).collect();
-    for seen in world.all_seen() {
-        is_recorded(world, &seen, &records, &filed);
-    }
-    stands_once(world, &filed);
-    within_limits(world, slips);
-    decided_again(world, &records);
+    let filed = world.store.register.filed().into_iter().map(|filed| (filed.place, filed)).collect();
+    as_seen(&world.stage, slips, &records, &filed);
     changes_in_force(world, &records);
+}
+
+/// What holds wherever tills worked: in a simulation, or with real nodes.
+pub fn as_seen(stage: &Stage, slips: &[Slip], records: &Records, filed: &HashMap<Place, Filed>) {
+    let by_reference = records.iter().map(|(place, record)| (place.reference(), (*place, record))).collect();
+    for seen in stage.all_seen() {
+        is_recorded(stage, &seen, &by_reference, filed);
+    }
+    stands_once(stage, filed);
+    within_limits(stage, slips);
+    decided_again(stage, records);
 }
 
 /// What came into the store, in its order: for whoever looks for the reason of a violation.
@@ -66,7 +72,8 @@ fn effects(record: &Record) -> String {
     format!("holder {holder:?} used {uses:?}, returned {returned:?}")
 }
 
-type Records = BTreeMap<Place, Record>;
+/// Records by their places.
+pub type Records = BTreeMap<Place, Record>;
 
 /// What is on the disks; each an unbroken chain, and the same in the store.
 fn journals(world: &World) -> Records {
@@ -77,7 +84,7 @@ fn journals(world: &World) -> Records {
         if copy != groups {
             let same = copy.iter().zip(&groups).take_while(|(copy, group)| copy == group).count();
             let (copy, groups) = (copy.len(), groups.len());
-            world.violated(format!(
+            world.stage.violated(format!(
                 "node {}'s journal has {groups} groups, the store's copy {copy}: the first {same} are the same",
                 node.number
             ));
@@ -96,32 +103,31 @@ fn journals(world: &World) -> Records {
 }
 
 fn fail(world: &World, what: String, records: Records) -> Records {
-    world.violated(what);
+    world.stage.violated(what);
     records
 }
 
 /// An answer that left has its record, which says the same, and stands.
-fn is_recorded(world: &World, seen: &Seen, records: &Records, filed: &HashMap<Place, Filed>) {
+fn is_recorded(stage: &Stage, seen: &Seen, records: &HashMap<u64, (Place, &Record)>, filed: &HashMap<Place, Filed>) {
     let Seen { terminal, batch, stan, mti, told, .. } = seen;
     let what = format!("terminal {terminal}, batch {batch}, STAN {stan}, {mti}, told {}", told.code);
     let reference = std::str::from_utf8(&told.reference).ok().and_then(|digits| digits.parse::<u64>().ok());
-    let found = records.iter().find(|(place, _)| Some(place.reference()) == reference);
-    let Some((place, record)) = found else {
-        return world.violated(format!("{what}: the answer isn't recorded"));
+    let Some((place, record)) = reference.and_then(|reference| records.get(&reference)) else {
+        return stage.violated(format!("{what}: the answer isn't recorded"));
     };
     let same = record.asked().is_some_and(|asked| {
         let key = asked.key;
         (key.terminal.0, key.batch, key.stan, key.mti) == (people::terminal_id(*terminal), *batch, *stan, *mti)
     });
     if !same || !agrees(record, seen) {
-        world.violated(format!("{what}: its record {place} says something else"));
+        stage.violated(format!("{what}: its record {place} says something else"));
     }
     match filed.get(place) {
-        None => world.violated(format!("{what}: its record {place} isn't in the store")),
+        None => stage.violated(format!("{what}: its record {place} isn't in the store")),
         Some(filed) if filed.stands => {}
         // It was answered while the store was away, and another node had answered the same.
         Some(Filed { taken: Taken::Lost(WithdrawnFor::Doubled), record: Record::StandIn(_), .. }) => {}
-        Some(filed) => world.violated(format!("{what}: its record {place} doesn't stand: {:?}", filed.taken)),
+        Some(filed) => stage.violated(format!("{what}: its record {place} doesn't stand: {:?}", filed.taken)),
     }
 }
 
@@ -146,7 +152,7 @@ fn agrees(record: &Record, seen: &Seen) -> bool {
 }
 
 /// At most one record of a request stands.
-fn stands_once(world: &World, filed: &HashMap<Place, Filed>) {
+fn stands_once(stage: &Stage, filed: &HashMap<Place, Filed>) {
     let mut standing = BTreeMap::new();
     let mut all: Vec<&Filed> = filed.values().filter(|filed| filed.stands).collect();
     all.sort_by_key(|filed| filed.place);
@@ -154,13 +160,13 @@ fn stands_once(world: &World, filed: &HashMap<Place, Filed>) {
         // Reversals are recorded as often as they come with other content.
         let key = filed.record.asked().map(|asked| asked.key).filter(|key| key.mti != 400);
         if let Some(other) = key.and_then(|key| standing.insert(key, filed.place)) {
-            world.violated(format!("records {other} and {} of one request both stand", filed.place));
+            stage.violated(format!("records {other} and {} of one request both stand", filed.place));
         }
     }
 }
 
 /// By the slips that holders have: no benefit was given more often, or for more, than it may be.
-fn within_limits(world: &World, slips: &[Slip]) {
+fn within_limits(stage: &Stage, slips: &[Slip]) {
     let standing = || slips.iter().filter(|slip| slip.stands && !slip.unclear);
     let mut daily = BTreeMap::<(u32, u16), u32>::new();
     for slip in standing().filter(|slip| slip.told.benefits.contains(&people::DAILY.0)) {
@@ -169,11 +175,11 @@ fn within_limits(world: &World, slips: &[Slip]) {
     for ((holder, day), uses) in daily.into_iter().filter(|(_, uses)| *uses > people::PER_DAY) {
         let told: Vec<_> =
             standing().filter(|slip| slip.holder == holder).map(|slip| (&slip.told, slip.place())).collect();
-        world.violated(format!("holder {holder} used benefit {} {uses} times on {day}: {told:?}", people::DAILY));
+        stage.violated(format!("holder {holder} used benefit {} {uses} times on {day}: {told:?}", people::DAILY));
     }
     let uses = standing().filter(|slip| slip.told.benefits.contains(&people::BUDGET.0)).count() as u64;
     if uses * people::BUDGET_OFF_FEN > people::BUDGET_FEN {
-        world.violated(format!(
+        stage.violated(format!(
             "the budget of {} fen gave {uses} times {}",
             people::BUDGET_FEN,
             people::BUDGET_OFF_FEN
@@ -182,13 +188,13 @@ fn within_limits(world: &World, slips: &[Slip]) {
     let limited = [people::DAILY.0, people::BUDGET.0];
     for slip in slips.iter().filter(|slip| slip.told.stand_in) {
         if slip.told.benefits.iter().any(|benefit| limited.contains(benefit)) {
-            world.violated(format!("a stand-in answer gave a limited benefit: {:?}", slip.told));
+            stage.violated(format!("a stand-in answer gave a limited benefit: {:?}", slip.told));
         }
     }
 }
 
 /// The same capsule gives the same verdict.
-fn decided_again(world: &World, records: &Records) {
+fn decided_again(stage: &Stage, records: &Records) {
     let mut books = BTreeMap::new();
     for (place, record) in records {
         let same = match (swipe_of(record), record.plain()) {
@@ -203,7 +209,7 @@ fn decided_again(world: &World, records: &Records) {
             _ => true,
         };
         if !same {
-            world.violated(format!("record {place} is decided otherwise when it is decided again"));
+            stage.violated(format!("record {place} is decided otherwise when it is decided again"));
         }
     }
 }
@@ -230,7 +236,9 @@ fn changes_in_force(world: &World, records: &Records) {
             }
         }
         if swipe.capsule.rules.0 < rules {
-            world.violated(format!("record {place} was decided by {}, {rules} was in force", swipe.capsule.rules));
+            world
+                .stage
+                .violated(format!("record {place} was decided by {}, {rules} was in force", swipe.capsule.rules));
         }
         let later = |level: u8| {
             // A change that isn't due yet may be known already.
@@ -247,7 +255,7 @@ fn changes_in_force(world: &World, records: &Records) {
             && star != decided
             && !later(decided)
         {
-            world.violated(format!("record {place} was decided on {decided} stars, {star} was in force"));
+            world.stage.violated(format!("record {place} was decided on {decided} stars, {star} was in force"));
         }
     }
 }

@@ -33,8 +33,8 @@ pub async fn until(world: Arc<World>, end: Instant) {
         node.line.set(Weather::Fair);
         node.start().await;
     }
-    world.set_storm(Storm::default());
-    world.heal();
+    world.lines.set(Storm::default());
+    world.stage.heal();
 }
 
 async fn something(world: Arc<World>, lasts: Duration) {
@@ -54,9 +54,9 @@ async fn something(world: Arc<World>, lasts: Duration) {
         9 => on_disk(&node, Mood::Slow(world.chance.millis(20, 4_000)), lasts).await,
         10 => {
             let late_ms = world.chance.number(0..2_000) as u64;
-            world.set_storm(Storm { lost: 10, doubled: 20, late_ms });
+            world.lines.set(Storm { lost: 10, doubled: 20, late_ms });
             sleep(lasts).await;
-            world.set_storm(Storm { lost: 1, doubled: 3, late_ms: 5 });
+            world.lines.set(Storm { lost: 1, doubled: 3, late_ms: 5 });
         }
         _ => {
             // A clock is set while its node is down.

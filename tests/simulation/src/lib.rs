@@ -17,6 +17,7 @@ pub mod faults;
 pub mod line;
 pub mod nodes;
 pub mod people;
+pub mod stage;
 pub mod till;
 pub mod world;
 
@@ -30,8 +31,9 @@ use tokio::time::{Instant, sleep, timeout};
 use chance::Chance;
 use line::Store;
 use nodes::SimulatedNode;
+use stage::Counts;
 use till::Till;
-use world::{Counts, World};
+use world::World;
 
 /// How large it is.
 #[derive(Debug, Clone, Copy)]
@@ -94,22 +96,22 @@ async fn simulate(seed: u64, size: Size) -> Outcome {
     let watch = tokio::spawn(watch(world.clone()));
     let mut working = JoinSet::new();
     for number in 0..size.tills {
-        working.spawn(Till::new(number, &world).work(size.requests));
+        working.spawn(Till::new(number, &world.stage).work(size.requests));
     }
     let mut slips = Vec::new();
     let worked = timeout(OVER_AFTER, async {
         while let Some(till) = working.join_next().await {
             match till {
                 Ok(till) => slips.extend(till.slips),
-                Err(fault) => world.violated(format!("a till ended early: {fault}")),
+                Err(fault) => world.stage.violated(format!("a till ended early: {fault}")),
             }
         }
     });
     if worked.await.is_err() {
-        world.violated(format!("after {OVER_AFTER:?} tills still haven't been answered"));
+        world.stage.violated(format!("after {OVER_AFTER:?} tills still haven't been answered"));
     }
     if faults.await.is_err() {
-        world.violated("the faults ended early".to_owned());
+        world.stage.violated("the faults ended early".to_owned());
     }
     changes.abort();
     let arrived = async {
@@ -118,12 +120,18 @@ async fn simulate(seed: u64, size: Size) -> Outcome {
         }
     };
     if timeout(ARRIVED_AFTER, arrived).await.is_err() {
-        world.violated(format!("after {ARRIVED_AFTER:?} the store still doesn't have every record"));
+        world.stage.violated(format!("after {ARRIVED_AFTER:?} the store still doesn't have every record"));
     }
     watch.abort();
     checks::all(&world, &slips);
     let trace = if size.trace { checks::trace(&world) } else { Vec::new() };
-    Outcome { seed, counts: world.counts(), violations: world.violations(), trace, history: history(&world) }
+    Outcome {
+        seed,
+        counts: world.stage.counts(),
+        violations: world.stage.violations(),
+        trace,
+        history: history(&world),
+    }
 }
 
 fn build(seed: u64, size: Size) -> Arc<World> {
@@ -140,14 +148,14 @@ fn build(seed: u64, size: Size) -> Arc<World> {
 /// Looks at the nodes now and then, so that it is known when one was alone.
 async fn watch(world: Arc<World>) {
     loop {
-        world.look();
+        world.stage.look();
         sleep(Duration::from_millis(20)).await;
     }
 }
 
 fn history(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for seen in world.all_seen() {
+    for seen in world.stage.all_seen() {
         (seen.terminal, seen.batch, seen.stan, seen.mti).hash(&mut hasher);
         (&seen.told.code, seen.told.amount_fen, seen.told.decision_id).hash(&mut hasher);
         (seen.at - world.began.1).hash(&mut hasher);

@@ -13,7 +13,7 @@ use xingka_wire::messages::{Original, Totals};
 use xingka_wire::session_keys::Tmk;
 
 use crate::people;
-use crate::world::World;
+use crate::stage::Stage;
 
 /// How long it waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -116,7 +116,7 @@ pub struct Seen {
 /// A terminal at work.
 pub struct Till {
     number: usize,
-    world: Arc<World>,
+    stage: Arc<Stage>,
     terminal: Terminal,
     /// The node it is at.
     node: usize,
@@ -140,14 +140,14 @@ enum Ended {
 
 impl Till {
     /// At some node.
-    pub fn new(number: usize, world: &Arc<World>) -> Self {
+    pub fn new(number: usize, stage: &Arc<Stage>) -> Self {
         let (id, shop) = (people::terminal_id(number), *people::shop_of(number));
         let profile = Profile::new(id, shop, &CUP, people::mac_of(number));
         Self {
             number,
-            world: world.clone(),
+            stage: stage.clone(),
             terminal: Terminal::new(profile, Tmk::new(people::tmk(number)), 1),
-            node: number % world.nodes.len(),
+            node: number % stage.lines.nodes(),
             slips: Vec::new(),
             answered: Vec::new(),
             batch: Totals::default(),
@@ -161,19 +161,19 @@ impl Till {
     pub async fn work(mut self, requests: usize) -> Self {
         self.sign_in().await;
         for _ in 0..requests {
-            sleep(self.world.chance.millis(0, 600)).await;
-            if self.world.chance.happens(12) {
-                self.node = self.world.chance.number(0..self.world.nodes.len());
+            sleep(self.stage.chance.millis(0, 600)).await;
+            if self.stage.chance.happens(12) {
+                self.node = self.stage.chance.number(0..self.stage.lines.nodes());
             }
             self.do_something().await;
         }
-        self.world.until_healed().await;
+        self.stage.until_healed().await;
         self.settle().await;
         self
     }
 
     async fn do_something(&mut self) {
-        match self.world.chance.number(0..100) {
+        match self.stage.chance.number(0..100) {
             0..50 => self.buy().await,
             50..62 => self.inquire().await,
             62..72 => self.give_back(true).await,
@@ -192,7 +192,7 @@ impl Till {
                 Some(Letter { sent, frame, reader: self.terminal.clone(), sign_ins: self.sign_ins })
             }
             Err(fault) => {
-                self.world.violated(format!("terminal {} can't write a request: {fault}", self.number));
+                self.stage.violated(format!("terminal {} can't write a request: {fault}", self.number));
                 None
             }
         }
@@ -200,15 +200,15 @@ impl Till {
 
     /// Sends a request and reads what comes, once.
     async fn send(&mut self, letter: &Letter) -> Option<Told> {
-        let exchange = self.world.carry(self.node, letter.frame.clone());
+        let exchange = self.stage.lines.carry(self.node, letter.frame.clone(), false);
         let bytes = timeout(PATIENCE, exchange).await.ok()??;
         match letter.reader.read(&letter.sent, &bytes) {
             Ok(answer) => Some(Told::of(&answer)),
             Err(fault) => {
                 // Sealed with keys that it doesn't have: it needs new ones.
                 self.locked_out = true;
-                if !self.world.was_ever_alone() {
-                    self.world.violated(format!("terminal {} can't read an answer: {fault}", self.number));
+                if !self.stage.was_ever_alone() {
+                    self.stage.violated(format!("terminal {} can't read an answer: {fault}", self.number));
                 }
                 None
             }
@@ -219,19 +219,19 @@ impl Till {
     async fn ask(&mut self, letter: &Letter, attempts: usize) -> Ended {
         for attempt in 0..attempts {
             if attempt > 0 {
-                sleep(self.world.chance.millis(50, 400)).await;
-                if self.world.chance.happens(40) {
-                    self.node = self.world.chance.number(0..self.world.nodes.len());
+                sleep(self.stage.chance.millis(50, 400)).await;
+                if self.stage.chance.happens(40) {
+                    self.node = self.stage.chance.number(0..self.stage.lines.nodes());
                 }
             }
             match self.send(letter).await {
                 // What became of it isn't said.
-                Some(told) if matches!(told.code.as_str(), "68" | "91" | "96") => self.world.count_refused(&told.code),
+                Some(told) if matches!(told.code.as_str(), "68" | "91" | "96") => self.stage.count_refused(&told.code),
                 Some(told) if matches!(told.code.as_str(), "77" | "A0") => {
-                    self.world.count_refused(&told.code);
-                    if !self.world.was_ever_alone() {
+                    self.stage.count_refused(&told.code);
+                    if !self.stage.was_ever_alone() {
                         let said = format!("terminal {} was told {} for {:?}", self.number, told.code, letter.sent.mti);
-                        self.world.violated(said);
+                        self.stage.violated(said);
                     }
                     self.last_refusal = Some(told);
                     Box::pin(self.sign_in()).await;
@@ -241,7 +241,7 @@ impl Till {
                     self.note(letter, &told);
                     return Ended::Told(told);
                 }
-                None => self.world.count_unanswered(),
+                None => self.stage.count_unanswered(),
             }
             if std::mem::take(&mut self.locked_out) {
                 Box::pin(self.sign_in()).await;
@@ -252,7 +252,7 @@ impl Till {
     }
 
     fn note(&mut self, letter: &Letter, told: &Told) {
-        self.world.seen(Seen {
+        self.stage.seen(Seen {
             terminal: self.number,
             batch: letter.sent.batch,
             stan: letter.sent.stan,
@@ -270,24 +270,24 @@ impl Till {
             self.sign_ins += 1;
             let Some(letter) = self.write(|terminal, frame| terminal.sign_in(frame)) else { return };
             // A line doesn't double it: each would make keys of its own.
-            let exchange = self.world.carry_once(self.node, letter.frame.clone());
+            let exchange = self.stage.lines.carry(self.node, letter.frame.clone(), true);
             if let Ok(Some(bytes)) = timeout(PATIENCE, exchange).await
                 && self.terminal.signed_in(&letter.sent, &bytes).is_ok()
             {
                 return;
             }
-            sleep(self.world.chance.millis(100, 900)).await;
-            self.node = self.world.chance.number(0..self.world.nodes.len());
+            sleep(self.stage.chance.millis(100, 900)).await;
+            self.node = self.stage.chance.number(0..self.stage.lines.nodes());
         }
     }
 
     async fn buy(&mut self) {
-        let holder = self.world.chance.number(0..people::HOLDERS as usize) as u32;
-        let amount_fen = 1_000 + 10 * self.world.chance.number(0..50) as u64;
+        let holder = self.stage.chance.number(0..people::HOLDERS as usize) as u32;
+        let amount_fen = 1_000 + 10 * self.stage.chance.number(0..50) as u64;
         let Some(pan) = people::pan(holder) else { return };
         let swipe = Swipe::of(pan);
         let Some(letter) = self.write(|terminal, frame| terminal.purchase(&swipe, amount_fen, frame)) else { return };
-        let attempts = self.world.chance.number(1..=4);
+        let attempts = self.stage.chance.number(1..=4);
         match self.ask(&letter, attempts).await {
             Ended::Told(told) if told.code == "00" => {
                 let charged_fen = told.amount_fen.unwrap_or(amount_fen);
@@ -313,14 +313,14 @@ impl Till {
             let Some(letter) = letter else { return };
             if let Ended::Told(told) = self.ask(&letter, 8).await {
                 if !matches!(told.code.as_str(), "00" | "25") {
-                    self.world.violated(format!("terminal {}: a reversal was told {}", self.number, told.code));
+                    self.stage.violated(format!("terminal {}: a reversal was told {}", self.number, told.code));
                 }
                 return;
             }
-            sleep(self.world.chance.millis(100, 900)).await;
+            sleep(self.stage.chance.millis(100, 900)).await;
         }
         let of = &original.sent;
-        self.world.violated(format!(
+        self.stage.violated(format!(
             "terminal {} can't reverse {:?} of batch {}, STAN {}; it is in batch {}: {:?}",
             self.number,
             of.mti,
@@ -332,7 +332,7 @@ impl Till {
     }
 
     async fn inquire(&mut self) {
-        let holder = self.world.chance.number(0..people::HOLDERS as usize) as u32;
+        let holder = self.stage.chance.number(0..people::HOLDERS as usize) as u32;
         let Some(pan) = people::pan(holder) else { return };
         let swipe = Swipe::of(pan);
         let Some(letter) = self.write(|terminal, frame| terminal.star_inquiry(&swipe, Some(1_000), frame)) else {
@@ -341,7 +341,7 @@ impl Till {
         if let Ended::Told(told) = self.ask(&letter, 2).await
             && !matches!(told.code.as_str(), "00")
         {
-            self.world.violated(format!("terminal {}: an inquiry was told {}", self.number, told.code));
+            self.stage.violated(format!("terminal {}: an inquiry was told {}", self.number, told.code));
         }
     }
 
@@ -352,7 +352,7 @@ impl Till {
         let open: Vec<usize> = (0..self.slips.len())
             .filter(|at| self.slips.get(*at).is_some_and(|slip| slip.stands && !slip.unclear && of_batch(slip)))
             .collect();
-        let Some(at) = self.world.chance.one_of(&open).copied() else { return };
+        let Some(at) = self.stage.chance.one_of(&open).copied() else { return };
         let Some(slip) = self.slips.get(at).cloned() else { return };
         let Some(pan) = people::pan(slip.holder) else { return };
         let swipe = Swipe::of(pan);
@@ -377,9 +377,9 @@ impl Till {
             }
             Ended::Told(told) => {
                 // A purchase answered by a stand-in may have been answered elsewhere as well.
-                if !slip.told.stand_in && !self.world.was_alone_lately() {
+                if !slip.told.stand_in && !self.stage.was_alone_lately() {
                     let said = if void { "void" } else { "refund" };
-                    self.world.violated(format!("terminal {}: a {said} was told {}", self.number, told.code));
+                    self.stage.violated(format!("terminal {}: a {said} was told {}", self.number, told.code));
                 }
             }
             Ended::Unclear => {
@@ -399,14 +399,14 @@ impl Till {
         // Older keys aren't kept.
         let newest = self.sign_ins;
         self.answered.retain(|(letter, _)| letter.sign_ins + 1 >= newest);
-        let Some((letter, first)) = self.world.chance.one_of(&self.answered).cloned() else { return };
+        let Some((letter, first)) = self.stage.chance.one_of(&self.answered).cloned() else { return };
         let Some(again) = self.send(&letter).await else { return };
         if !matches!(again.code.as_str(), "91" | "96" | "77" | "A0") && again != first {
-            let doubled = first.stand_in || again.stand_in || self.world.was_alone_lately();
+            let doubled = first.stand_in || again.stand_in || self.stage.was_alone_lately();
             if doubled {
-                self.world.count_doubled();
+                self.stage.count_doubled();
             } else {
-                self.world.violated(format!("terminal {}: a repeat was told {again:?}, first {first:?}", self.number));
+                self.stage.violated(format!("terminal {}: a repeat was told {again:?}, first {first:?}", self.number));
             }
         }
     }
@@ -419,7 +419,7 @@ impl Till {
             let Some(letter) = self.write(|terminal, frame| terminal.settle(totals, frame)) else { return };
             loop {
                 attempts += 1;
-                let exchange = self.world.carry(self.node, letter.frame.clone());
+                let exchange = self.stage.lines.carry(self.node, letter.frame.clone(), false);
                 let bytes = timeout(PATIENCE, exchange).await.ok().flatten();
                 let settled = bytes.map(|bytes| {
                     let settled = self.terminal.settled(&letter.sent, &bytes);
@@ -437,10 +437,10 @@ impl Till {
                         return;
                     }
                     Some((Err(_), Some(told))) if matches!(told.code.as_str(), "77" | "A0") => {
-                        self.world.count_refused(&told.code);
-                        if !self.world.was_ever_alone() {
+                        self.stage.count_refused(&told.code);
+                        if !self.stage.was_ever_alone() {
                             let said = format!("terminal {}: a settlement was told {}", self.number, told.code);
-                            self.world.violated(said);
+                            self.stage.violated(said);
                         }
                         self.sign_in().await;
                         break;
@@ -451,14 +451,14 @@ impl Till {
                         break;
                     }
                     other => {
-                        self.world.count_unanswered();
+                        self.stage.count_unanswered();
                         if attempts > 10 * MAX_ATTEMPTS {
-                            return self.world.violated(format!("terminal {} can't settle: {other:?}", self.number));
+                            return self.stage.violated(format!("terminal {} can't settle: {other:?}", self.number));
                         }
                     }
                 }
-                sleep(self.world.chance.millis(100, 900)).await;
-                self.node = self.world.chance.number(0..self.world.nodes.len());
+                sleep(self.stage.chance.millis(100, 900)).await;
+                self.node = self.stage.chance.number(0..self.stage.lines.nodes());
             }
         }
     }
@@ -466,8 +466,8 @@ impl Till {
     /// The totals disagree: the till gives up its own, as after an upload of nothing.
     fn unbalanced(&mut self, own: &Totals, theirs: &Totals) {
         let said = format!("terminal {}: its batch is {own:?}, the switch has {theirs:?}", self.number);
-        if self.world.count_unbalanced() {
-            self.world.violated(said)
+        if self.stage.count_unbalanced() {
+            self.stage.violated(said)
         }
     }
 }
