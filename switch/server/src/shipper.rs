@@ -109,6 +109,12 @@ async fn send(node: &Node, groups: &[(Group, Hash)]) {
     loop {
         match try_to_send(node, groups).await {
             Some(Ok(taken)) => return taken_in(node, groups, &taken),
+            // It had more once: another database took its place that didn't have all of it.
+            Some(Err(RegisterError::Gap { shipped, first, .. })) if shipped + 1 < first => {
+                tracing::warn!(shipped, first, "the register has less than it had; sending it again");
+                Box::pin(send_written(node, shipped + 1, first - 1)).await;
+                continue;
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "the register doesn't take the journal's records; trying again")
             }

@@ -28,6 +28,7 @@ pub fn all(world: &World, slips: &[Slip]) {
     let records = journals(world);
     let filed = world.store.register.filed().into_iter().map(|filed| (filed.place, filed)).collect();
     as_seen(&world.stage, slips, &records, &filed);
+    decided_again(&world.stage, &records);
     changes_in_force(world, &records);
 }
 
@@ -39,7 +40,6 @@ pub fn as_seen(stage: &Stage, slips: &[Slip], records: &Records, filed: &HashMap
     }
     stands_once(stage, filed);
     within_limits(stage, slips);
-    decided_again(stage, records);
 }
 
 /// What came into the store, in its order: for whoever looks for the reason of a violation.

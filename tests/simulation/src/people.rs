@@ -1,5 +1,7 @@
 //! The simulated city: a few shops and holders, and benefits that run out.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use xingka_core::city::{
@@ -53,7 +55,7 @@ pub fn tmk(terminal: usize) -> [u8; 16] {
 /// A terminal's number at its shop.
 pub fn terminal_id(terminal: usize) -> [u8; 8] {
     let mut id = *b"QZ000000";
-    id[7] = b'0' + terminal as u8;
+    (id[6], id[7]) = (b'0' + (terminal / 10 % 10) as u8, b'0' + (terminal % 10) as u8);
     id
 }
 
@@ -135,4 +137,49 @@ pub fn everything(terminals: usize) -> News {
         terminals: (0..terminals).filter_map(terminal).collect(),
         rules: Some(rules(1)),
     }
+}
+
+/// The same city as a folder of files, for nodes that import it.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn write_folder(folder: &Path, terminals: usize) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let [first, second] = SHOPS.map(|shop| String::from_utf8_lossy(shop).into_owned());
+    let holders = (0..HOLDERS).map(|number| format!("H{number},farmer,{},active\n", 1 + number % 5));
+    let cards = (0..HOLDERS).filter_map(|number| {
+        let pan = pan(number)?;
+        Some(format!("{},H{number},active,2039-12\n", String::from_utf8_lossy(pan.as_ascii())))
+    });
+    let machines = (0..terminals).map(|number| {
+        let tmk: String = tmk(number).iter().map(|byte| format!("{byte:02X}")).collect();
+        let (id, shop) = (terminal_id(number), shop_of(number));
+        let (id, shop) = (String::from_utf8_lossy(&id).into_owned(), String::from_utf8_lossy(shop));
+        format!("{id},{shop},cup,{},{tmk},discount+priority+star\n", mac_of(number))
+    });
+    let rest = "2020-01-01,2039-12-31";
+    let basis = "清诚信办〔2026〕1号";
+    let benefits = [
+        format!("{DISCOUNT},{first},折扣,discount,,,501,501,501,501,501,{rest},,,,,,,,,,,{basis}\n"),
+        format!("{DAILY},{first},每日立减,amount_off,,,100,100,100,100,100,{rest},,,,,,{PER_DAY},,,,yes,{basis}\n"),
+        format!(
+            "{BUDGET},{second},预算立减,amount_off,,,200,200,200,200,200,{rest},,,,,{BUDGET_FEN},,,,,yes,{basis}\n"
+        ),
+    ];
+    let shops = [first, second].map(|shop| format!("{shop},星光书店,merchant,5399,member,520181\n"));
+    let files = [
+        ("holders", "holder_id,category,star,status", holders.collect::<String>()),
+        ("cards", "pan,holder_id,status,expires", cards.collect()),
+        ("merchants", "merchant_id,name,kind,mcc,circle,region", shops.concat()),
+        ("terminals", "terminal_id,merchant_id,profile,mac,tmk,scope", machines.collect()),
+        (
+            "benefits",
+            "benefit_id,provider,title,kind,service,audience,s1,s2,s3,s4,s5,valid_from,valid_to,weekdays,hours,min_amount,\
+             max_off,budget,per_day,per_month,per_holder,group,stack,legal_basis",
+            benefits.concat(),
+        ),
+    ];
+    files
+        .iter()
+        .try_for_each(|(name, header, rows)| fs::write(folder.join(format!("{name}.csv")), format!("{header}\n{rows}")))
 }

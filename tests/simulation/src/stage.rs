@@ -172,9 +172,14 @@ impl Stage {
         self.healed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether there are none.
+    pub fn is_healed(&self) -> bool {
+        self.healed.load(Ordering::Relaxed)
+    }
+
     /// Waits until there are no faults any more.
     pub async fn until_healed(&self) {
-        while !self.healed.load(Ordering::Relaxed) {
+        while !self.is_healed() {
             sleep(Duration::from_millis(100)).await;
         }
     }

@@ -172,6 +172,20 @@ impl Till {
         self
     }
 
+    /// The same, as long as anything goes wrong.
+    pub async fn work_until_healed(mut self) -> Self {
+        self.sign_in().await;
+        while !self.stage.is_healed() {
+            sleep(self.stage.chance.millis(0, 400)).await;
+            if self.stage.chance.happens(3) {
+                self.node = self.stage.chance.number(0..self.stage.lines.nodes());
+            }
+            self.do_something().await;
+        }
+        self.settle().await;
+        self
+    }
+
     async fn do_something(&mut self) {
         match self.stage.chance.number(0..100) {
             0..50 => self.buy().await,

@@ -74,6 +74,40 @@ impl Postgres {
         }
     }
 
+    /// A second server that takes over everything from this one as it is written, and can take its place.
+    pub fn replica(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("xingka-postgres").tempdir().expect("a temporary folder");
+        if is_root() {
+            run(Command::new("chown").arg(USER).arg(folder.path()));
+        }
+        let (port, data) = (self.port.to_string(), folder.path().join("data"));
+        let copy = ["-h", "127.0.0.1", "-p", &port, "-U", USER, "-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"];
+        run(as_user(&program("pg_basebackup")).args(copy).arg(&data).current_dir(folder.path()));
+        let mut server =
+            Self { folder, port: free_port(), durable: self.durable, kept: None, databases: AtomicU32::new(0) };
+        server.start_again();
+        server
+    }
+
+    /// Makes a replica a server of its own, for good.
+    pub fn promote(&self) {
+        self.ask("SELECT pg_promote(true, 60)");
+    }
+
+    /// Whether commits wait until a replica has them as well.
+    pub fn wait_for_replica(&self, waits: bool) {
+        let names = if waits { "*" } else { "" };
+        self.ask(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.ask("SELECT pg_reload_conf()");
+    }
+
+    /// Has it do something.
+    fn ask(&self, sql: &str) {
+        let port = self.port.to_string();
+        let place = ["-h", "127.0.0.1", "-p", &port, "-U", USER, "-d", USER, "-q", "-c", sql];
+        run(Command::new(program("psql")).args(place));
+    }
+
     /// A new, empty database's URL.
     pub fn database(&self) -> String {
         let name = format!("city_{}_{}", std::process::id(), self.databases.fetch_add(1, Ordering::Relaxed));
